@@ -1,0 +1,97 @@
+/**
+ * /proc/self/mountinfo, parsed (proc_pid_mountinfo(5)). Only reading.
+ */
+import { readFileSync } from 'node:fs';
+
+export interface MountEntry {
+  readonly id: number;
+  readonly parent: number;
+  /** `major:minor` of the filesystem. */
+  readonly device: string;
+  /** The folder of the filesystem that is mounted. */
+  readonly root: string;
+  readonly mountPoint: string;
+  readonly options: readonly string[];
+  /** `shared:N`, `master:N`, `propagate_from:N`, `unbindable`. */
+  readonly propagation: readonly string[];
+  readonly type: string;
+  readonly source: string;
+  /** The filesystem's own options, each still escaped as the filesystem wrote it. */
+  readonly superOptions: readonly string[];
+}
+
+/** The kernel writes blank, tab, newline and backslash as octal numbers, everything else as the bytes it is. */
+function unescapeField(field: string): string {
+  if (/^[\x20-\x5b\x5d-\x7e]*$/.test(field)) return field;
+  return Buffer.from(
+    field.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8))),
+    'latin1',
+  ).toString('utf8');
+}
+
+/** Splits at commas that aren't escaped: a folder's name may hold one. */
+function splitOptions(text: string): string[] {
+  return text.split(/(?<!\\),/);
+}
+
+/** Parses one line. @returns undefined for a line that isn't one */
+function parseMountEntry(line: string): MountEntry | undefined {
+  const [before, after] = line.split(' - ', 2);
+  const [id, parent, device, root, mountPoint, options, ...propagation] = (before ?? '').split(' ');
+  const [type, source, superOptions] = (after ?? '').split(' ');
+  if (device === undefined || root === undefined || mountPoint === undefined || options === undefined) {
+    return undefined;
+  }
+  if (type === undefined || superOptions === undefined) return undefined;
+  return {
+    id: Number(id),
+    parent: Number(parent),
+    device,
+    root: unescapeField(root),
+    mountPoint: unescapeField(mountPoint),
+    options: options.split(','),
+    propagation,
+    type,
+    source: unescapeField(source ?? ''),
+    superOptions: splitOptions(unescapeField(superOptions)),
+  };
+}
+
+/** All mounts of this process's mount namespace, in the order they were made. */
+export class MountTable {
+  readonly entries: readonly MountEntry[];
+
+  constructor(text: string) {
+    this.entries = text
+      .split('\n')
+      .map(parseMountEntry)
+      .filter((entry) => entry !== undefined);
+  }
+
+  static read(pid: number | 'self' = 'self'): MountTable {
+    // latin1 keeps every byte; names are decoded as UTF-8 field by field.
+    return new MountTable(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
+  }
+
+  /** The mount that a path itself is the mount point of: the last one made there. */
+  at(path: string): MountEntry | undefined {
+    return this.entries.findLast((entry) => entry.mountPoint === path);
+  }
+
+  /** The mount that a resolved path lies in. */
+  containing(path: string): MountEntry | undefined {
+    let best: MountEntry | undefined;
+    for (const entry of this.entries) {
+      const covers =
+        entry.mountPoint === '/' || path === entry.mountPoint || path.startsWith(`${entry.mountPoint}/`);
+      if (covers && entry.mountPoint.length >= (best?.mountPoint.length ?? 0)) best = entry;
+    }
+    return best;
+  }
+
+  /** The mounts below a path, itself not included. */
+  below(path: string): readonly MountEntry[] {
+    const prefix = path === '/' ? '/' : `${path}/`;
+    return this.entries.filter((entry) => entry.mountPoint.startsWith(prefix) && entry.mountPoint !== path);
+  }
+}
