@@ -1,0 +1,121 @@
+/**
+ * Holds the settings in force and follows their sources. A change is taken whole or not at all: while a file is
+ * wrong, missing or writable by others, the last good settings stay in force, and the error is logged.
+ *
+ * The files are watched by looking at their path twice a second. Unlike inotify this sees a file that is
+ * replaced by rename, a link that is changed somewhere on the way, a folder that is made later, and file systems
+ * that send no events; it costs one stat each.
+ */
+import { unwatchFile, watchFile } from 'node:fs';
+import type { Logger } from 'pino';
+import { choicePath, readChoice } from './choice.js';
+import { composeSettings, describeChanges, type SettingsSource } from './compose.js';
+import { administratorPath, type LoadedSettings, loadSettingsFile } from './load.js';
+import { describeIssue } from './problem.js';
+import type { Settings } from './schema.js';
+
+const lookEveryMilliseconds = 500;
+
+/** What the holder writes to; a pino logger fits. */
+export type SettingsLog = Pick<Logger, 'info' | 'warn' | 'error'>;
+
+export interface SettingsHolderOptions {
+  /** The file that was named on the command line; absent: the administrator's, else the shipped one. */
+  readonly path?: string | undefined;
+  /** Where the user's choice about isolation is kept; absent: there is none. */
+  readonly stateDir?: string | undefined;
+  readonly log: SettingsLog;
+}
+
+/** Called after a change, with the new settings and a line for each key that differs. */
+export type SettingsListener = (settings: Settings, changes: readonly string[]) => void;
+
+export class SettingsHolder {
+  /** The settings in force, complete, defaults filled in. */
+  current: Settings;
+  /** Counts the changes since the start, from 1: audit records name it. */
+  generation = 1;
+  /** The file that `current` came from, with its warnings. */
+  file: LoadedSettings;
+  /** Why the newest file isn't in force; `undefined` when it is. */
+  problem: string | undefined;
+
+  private bundle: SettingsSource | undefined;
+  private readonly listeners = new Set<SettingsListener>();
+  private readonly watched: string[];
+  private readonly look = () => this.reload();
+
+  /** Loads the settings and begins to watch. Throws a SettingsProblem when they can't be used. */
+  constructor(private readonly options: SettingsHolderOptions) {
+    this.file = loadSettingsFile(options.path);
+    this.current = this.compose();
+    this.warn();
+    this.watched = [options.path ?? administratorPath];
+    if (options.stateDir !== undefined) this.watched.push(choicePath(options.stateDir));
+    for (const path of this.watched) {
+      watchFile(path, { interval: lookEveryMilliseconds, persistent: false }, this.look);
+    }
+  }
+
+  /** Registers a listener; the returned function removes it. */
+  onChange(listener: SettingsListener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Reads the sources again, now. Never throws: what can't be used is logged, and changes nothing. */
+  reload(): void {
+    let file: LoadedSettings;
+    try {
+      file = loadSettingsFile(this.options.path);
+      // An administrator who removes the file by mistake must not get the shipped, unlocked defaults.
+      if (this.file.source === 'administrator' && file.source === 'shipped') {
+        throw new Error(`${this.file.path} is gone; restart the daemon to go back to the shipped settings`);
+      }
+    } catch (error) {
+      this.problem = error instanceof Error ? error.message : String(error);
+      this.options.log.error(
+        { problem: this.problem },
+        'settings not taken over, the last good ones stay in force',
+      );
+      return;
+    }
+    this.problem = undefined;
+    this.file = file;
+    this.warn();
+    this.take(this.compose());
+  }
+
+  /** Takes a policy bundle: its sections hold where the file doesn't lock them. */
+  takeBundle(bundle: SettingsSource): void {
+    this.bundle = bundle;
+    this.take(this.compose());
+  }
+
+  close(): void {
+    for (const path of this.watched) unwatchFile(path, this.look);
+    this.listeners.clear();
+  }
+
+  private compose(): Settings {
+    const { stateDir } = this.options;
+    const choice = stateDir === undefined ? undefined : readChoice(stateDir);
+    return composeSettings(this.file.settings, choice, this.bundle);
+  }
+
+  private warn(): void {
+    for (const warning of this.file.warnings) this.options.log.warn(describeIssue(this.file.path, warning));
+  }
+
+  private take(settings: Settings): void {
+    const changes = describeChanges(this.current, settings);
+    if (changes.length === 0) return;
+    this.current = settings;
+    this.generation += 1;
+    this.options.log.info(
+      { generation: this.generation, changes },
+      `settings changed: ${changes.join(', ')}`,
+    );
+    for (const listener of this.listeners) listener(settings, changes);
+  }
+}

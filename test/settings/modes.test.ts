@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import { routes } from '../../src/engine/routes.js';
+import { evaluate } from '../../src/rules/evaluate.js';
+import { rules } from '../../src/rules/index.js';
+import type { Facts, JudgedRequest } from '../../src/rules/rule.js';
+import { enforcedLists, warnsOnly } from '../../src/settings/modes.js';
+import { settingsSchema } from '../../src/settings/schema.js';
+
+const noFacts: Facts = {
+  container: () => undefined,
+  image: () => undefined,
+  volume: () => undefined,
+  network: () => undefined,
+  exec: () => undefined,
+  path: () => undefined,
+  hostRoutes: [],
+};
+
+function judge(routeName: string, settings: object, query: Record<string, string> = {}, body?: object) {
+  const route = routes.find(({ name }) => name === routeName);
+  if (route === undefined) throw new Error(routeName);
+  const request: JudgedRequest = {
+    route,
+    params: {},
+    query: new Map(Object.entries(query).map(([name, value]) => [name, [value]])),
+    headers: new Map(),
+    ...(body === undefined ? {} : { body: JSON.parse(JSON.stringify(body)) }),
+    apiVersion: '1.47',
+    caller: { uid: 1000, gid: 1000, pid: 1, groups: [] },
+    engine: {
+      version: '28.5.2',
+      apiVersion: '1.51',
+      cgroupVersion: '2',
+      dataRoot: '/var/lib/docker',
+      preparation: { runtime: true, defaultRuntime: true, builds: true },
+    },
+    settings: settingsSchema.parse(settings),
+  };
+  const { denials, warnings } = evaluate(rules, request, noFacts);
+  return {
+    denied: denials.map(({ rule }) => rule),
+    warned: warnings.map(({ rule, reason }) => `${rule}: ${reason}`),
+  };
+}
+
+const elsewhere = { fromImage: 'ghcr.io/someone/tool', tag: '1' };
+
+describe('mode warn', () => {
+  it('allows what the list would refuse, with a warning that names the setting', () => {
+    const registryAccess = { value: true, registries: [{ address: 'docker.io' }] };
+    expect(judge('image.pull', { registryAccess }, elsewhere).denied).toEqual(['registry-pull']);
+    const tried = judge('image.pull', { registryAccess: { ...registryAccess, mode: 'warn' } }, elsewhere);
+    expect(tried.denied).toEqual([]);
+    expect(tried.warned).toEqual([expect.stringMatching(/^registry-pull: .*registryAccess.*mode is "warn"/)]);
+  });
+
+  it('is each section’s own', () => {
+    const settings = { registryAccess: { value: true, mode: 'warn' }, blockDockerLoad: { value: true } };
+    expect(judge('image.load', settings).denied).toEqual(['image-import']);
+    expect(judge('image.load', { blockDockerLoad: { value: true, mode: 'warn' } }).denied).toEqual([]);
+  });
+
+  it('never weakens isolation, whatever else is in that mode', () => {
+    const settings = {
+      registryAccess: { value: true, mode: 'warn' },
+      imageAccess: { value: true, mode: 'warn' },
+      blockDockerLoad: { value: true, mode: 'warn' },
+    };
+    const body = { Image: 'busybox', HostConfig: { PidMode: 'host' } };
+    expect(judge('container.create', settings, {}, body).denied).toContain('host-namespaces');
+    for (const setting of ['enhancedContainerIsolation.value', 'hostFiles', 'volumes.types', 'none']) {
+      expect(warnsOnly(settingsSchema.parse(settings), setting)).toBe(false);
+    }
+  });
+});
+
+describe('the settings for builds', () => {
+  it('leave the sections out that only warn, and are the same object each time', () => {
+    const settings = settingsSchema.parse({
+      registryAccess: { value: true, mode: 'warn' },
+      imageAccess: { value: true },
+    });
+    const lists = enforcedLists(settings);
+    expect([lists.registryAccess.value, lists.imageAccess.value]).toEqual([false, true]);
+    expect(enforcedLists(settings)).toBe(lists);
+  });
+
+  it('are the settings themselves where nothing only warns', () => {
+    const settings = settingsSchema.parse({ registryAccess: { value: true } });
+    expect(enforcedLists(settings)).toBe(settings);
+  });
+});
