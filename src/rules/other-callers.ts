@@ -1,0 +1,62 @@
+/**
+ * The rule `other-callers`: a container that holds host files of one caller belongs to that caller. Entering it would
+ * be entering those files with the other's rights, and ending it would be breaking the other's work. Looking at it
+ * (`docker ps`, `inspect`, `logs`) stays open to everybody, as on any shared engine.
+ */
+import { isRootCaller } from './callers.js';
+import { findingsOf } from './finding.js';
+import { bindDevice } from './local-volumes.js';
+import type { ContainerFacts, Facts, JudgedRequest, Need, Rule } from './rule.js';
+import { furtherTouchedNeeds, touchedContainers, touchedNeeds, workingRoutes } from './touched-containers.js';
+
+const { deny } = findingsOf('other-callers');
+
+/** Requests that end or halt a container named in their path. */
+const endingRoutes = ['container.kill', 'container.stop', 'container.pause', 'container.delete'] as const;
+
+export const otherCallers: Rule = {
+  id: 'other-callers',
+  summary:
+    'A container that holds one caller’s host files can’t be entered, read out, changed, started, ended or joined by another unprivileged caller.',
+  setting: 'enhancedContainerIsolation.value',
+  whenIsolationIsOff: 'rests',
+  routes: [...workingRoutes, ...endingRoutes, 'container.create'],
+  needs: touchedNeeds,
+  furtherNeeds: (request, facts) => [
+    ...furtherTouchedNeeds(request, facts),
+    ...touchedContainers(request, facts).flatMap(({ container }) =>
+      namedVolumes(container).map((name): Need => ({ kind: 'volume', name })),
+    ),
+  ],
+  judge: (request, facts) =>
+    touchedContainers(request, facts)
+      .filter(({ container }) => belongsToAnother(request, container, facts))
+      .map(({ field, container }) =>
+        deny(
+          field,
+          `the container ${container.name} holds host files of another user (uid ${container.owner?.uid ?? 'unknown'})`,
+          'Ask that user, or make a container of your own.',
+        ),
+      ),
+};
+
+function belongsToAnother(request: JudgedRequest, container: ContainerFacts, facts: Facts): boolean {
+  if (isRootCaller(request.caller) || container.owner === undefined) return false;
+  return container.owner.uid !== request.caller.uid && holdsHostFiles(container, facts);
+}
+
+/** True when a mount of the container leads to a host path: a bind, or a volume that is one. */
+export function holdsHostFiles(container: ContainerFacts, facts: Facts): boolean {
+  if (container.mounts.some(({ type }) => type === 'bind')) return true;
+  return namedVolumes(container).some((name) => {
+    const volume = facts.volume(name);
+    return volume !== undefined && bindDevice(volume.options) !== undefined;
+  });
+}
+
+/** The names of the container's volumes. */
+export function namedVolumes(container: ContainerFacts): readonly string[] {
+  return container.mounts.flatMap(({ type, name }) =>
+    type === 'volume' && name !== undefined ? [name] : [],
+  );
+}

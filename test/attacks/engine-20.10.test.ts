@@ -1,0 +1,3 @@
+import { playAttacks } from './play.js';
+
+playAttacks('20.10');

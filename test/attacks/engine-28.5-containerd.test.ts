@@ -1,0 +1,3 @@
+import { playAttacks } from './play.js';
+
+playAttacks('28.5', 'containerd');

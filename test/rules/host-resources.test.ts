@@ -1,0 +1,4 @@
+import { hostResources } from '../../src/rules/host-resources.js';
+import { testRule } from './fixture.js';
+
+testRule(hostResources);

@@ -1,0 +1,4 @@
+import { imageImport } from '../../src/rules/image-import.js';
+import { testRule } from './fixture.js';
+
+testRule(imageImport);

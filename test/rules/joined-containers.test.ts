@@ -1,0 +1,4 @@
+import { joinedContainers } from '../../src/rules/joined-containers.js';
+import { testRule } from './fixture.js';
+
+testRule(joinedContainers);

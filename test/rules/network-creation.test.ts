@@ -1,0 +1,4 @@
+import { networkCreation } from '../../src/rules/network-creation.js';
+import { testRule } from './fixture.js';
+
+testRule(networkCreation);

@@ -1,0 +1,4 @@
+import { otherCallers } from '../../src/rules/other-callers.js';
+import { testRule } from './fixture.js';
+
+testRule(otherCallers);

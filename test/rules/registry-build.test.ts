@@ -1,0 +1,4 @@
+import { registryBuild } from '../../src/rules/registry-build.js';
+import { testRule } from './fixture.js';
+
+testRule(registryBuild);

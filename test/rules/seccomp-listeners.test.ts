@@ -1,0 +1,4 @@
+import { seccompListeners } from '../../src/rules/seccomp-listeners.js';
+import { testRule } from './fixture.js';
+
+testRule(seccompListeners);

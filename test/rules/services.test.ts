@@ -1,0 +1,4 @@
+import { services } from '../../src/rules/services.js';
+import { testRule } from './fixture.js';
+
+testRule(services);

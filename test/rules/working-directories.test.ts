@@ -1,0 +1,4 @@
+import { workingDirectories } from '../../src/rules/working-directories.js';
+import { testRule } from './fixture.js';
+
+testRule(workingDirectories);
