@@ -1,0 +1,164 @@
+/**
+ * The phases *forward*, *hijack* and *h2c*: sends an allowed request to the engine and sees it through. What the engine
+ * answers decides whether the connection stays HTTP or becomes a tunnel.
+ */
+import type { Socket } from 'node:net';
+import { type JsonArray, stringifyJson } from '../engine/json.js';
+import { stringifyQuery } from '../engine/query.js';
+import { canonicalPath } from '../engine/routes.js';
+import type { JudgedRequest } from '../rules/rule.js';
+import { type Booking, createdContainer } from './bookkeeping.js';
+import { carryOutFiles } from './container-archive.js';
+import type { ProxyContext } from './context.js';
+import type { EngineRequest, EngineRequestBody } from './engine-request.js';
+import type { Exchange } from './exchange.js';
+import { type ForwardOptions, type ForwardOutcome, forward } from './forward.js';
+import { terminateGrpc } from './grpc.js';
+import { passedFields, type RequestHead } from './head.js';
+import { tunnel, tunnelAnswer, upgradeFor } from './hijack.js';
+import type { AllowedRequest } from './judge.js';
+import { answerMissing } from './missing-container.js';
+import { grpcWatcher } from './record.js';
+import type { RoutedRequest } from './route-request.js';
+
+/** A request that may be sent, with everything that its sending needs. */
+export interface Errand {
+  readonly routed: RoutedRequest;
+  readonly allowed: AllowedRequest;
+  /** The JSON list that stands for a body on a few plugin endpoints. */
+  readonly list: JsonArray | undefined;
+  readonly booking: Booking | undefined;
+}
+
+/** Settled when the answer is written, or when the connection became a tunnel. */
+export async function carryOut(exchange: Exchange, errand: Errand, proxy: ProxyContext): Promise<void> {
+  const changed = proxy.facts.changing(errand.routed.route.name);
+  let tunnelled: Tunnel | undefined;
+  try {
+    tunnelled = await send(exchange, errand, proxy);
+  } finally {
+    if (tunnelled === undefined) changed();
+    else void tunnelled.closed.then(changed, changed);
+  }
+}
+
+/** A connection that stopped being HTTP. */
+interface Tunnel {
+  readonly closed: Promise<void>;
+}
+
+async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Promise<Tunnel | undefined> {
+  const { routed, allowed, booking } = errand;
+  const request = engineRequest(exchange, errand);
+  if (booking !== undefined) {
+    await forwardBooked(exchange, request, booking, proxy);
+    return undefined;
+  }
+  if (allowed.missing !== undefined) {
+    const place = { reference: allowed.missing, version: routed.version };
+    noteFailure(exchange, await answerMissing(exchange, request, place, proxy.pool));
+    return undefined;
+  }
+  const asked = routed.match.params['id'] ?? allowed.request.query.get('container')?.[0] ?? '';
+  const served = await carryOutFiles(exchange, request, { ...allowed, asked }, proxy);
+  if (served !== undefined) {
+    noteFailure(exchange, served);
+    return undefined;
+  }
+  const tunnels = tunnelAnswer(routed.route, request.upgrade);
+  const bodyJudge = request.body.kind === 'stream' ? proxy.judgeStream?.(allowed.request) : undefined;
+  const options = {
+    ...(tunnels && { tunnels }),
+    ...(bodyJudge && { bodyJudge }),
+    ...givenName(routed, allowed.request),
+  };
+  const outcome = await forward(exchange, request, proxy.pool, options).finally(() => bodyJudge?.close());
+  if (outcome.kind === 'tunnel') return openTunnel(exchange, outcome.engine, allowed.request, proxy);
+  noteFailure(exchange, outcome);
+  return undefined;
+}
+
+/** Set where the engine got another word for the container than the client's. */
+function givenName({ match }: RoutedRequest, { params }: JudgedRequest): Pick<ForwardOptions, 'givenName'> {
+  const given = match.params['id'];
+  const id = params['id'];
+  return given === undefined || id === undefined || given === id ? {} : { givenName: { id, given } };
+}
+
+function engineRequest(exchange: Exchange, errand: Errand): EngineRequest {
+  const { routed, allowed } = errand;
+  const head = exchange.requireHead();
+  const query = stringifyQuery(allowed.request.query);
+  const body = engineBody(exchange, errand);
+  const { params } = allowed.request;
+  const path =
+    params === routed.match.params ? routed.path : canonicalPath({ ...routed.match, params }, routed.version);
+  return {
+    method: head.method,
+    target: query === '' ? path : `${path}?${query}`,
+    minorVersion: head.minorVersion,
+    fields: passedFields(head),
+    contentType: body.kind === 'none' ? undefined : contentType(head, body),
+    body,
+    upgrade: upgradeFor(routed.route, head.upgrade),
+    expectsContinue: body.kind === 'stream' && head.expectsContinue,
+  };
+}
+
+function engineBody(exchange: Exchange, { routed, allowed, list }: Errand): EngineRequestBody {
+  const json = allowed.request.body ?? list;
+  if (json !== undefined) return { kind: 'bytes', bytes: Buffer.from(stringifyJson(json)) };
+  const { body } = exchange;
+  if (routed.route.body !== 'stream' || body.kind === 'none') return { kind: 'none' };
+  return { kind: 'stream', length: body.announced };
+}
+
+/** JSON, with parameters that are well-formed (RFC 9110, 5.6.6). */
+const jsonContent = /^application\/json[\t ]*(;[\t ]*([\w!#$&^.+-]+=([\w!#$&^.+-]+|"[^"\\]*")[\t ]*)?)*$/i;
+
+/**
+ * JSON is announced as just that, without parameters: the bytes are ours, and UTF-8. Another type, and one that can't
+ * be parsed, stays as it is, so that the engine refuses it in its own words.
+ */
+function contentType(head: RequestHead, body: EngineRequestBody): string | undefined {
+  if (body.kind === 'bytes' && jsonContent.test(head.contentType ?? '')) return 'application/json';
+  return head.contentType;
+}
+
+/** Forwards a request that makes a container: the client learns of it only when it stands in the ledger. */
+async function forwardBooked(
+  exchange: Exchange,
+  request: EngineRequest,
+  booking: Booking,
+  proxy: ProxyContext,
+): Promise<void> {
+  let settled = false;
+  try {
+    const [outcome] = await Promise.all([
+      forward(exchange, request, proxy.pool, { hold: true }),
+      booking.durable,
+    ]);
+    if (outcome.kind !== 'held') return noteFailure(exchange, outcome);
+    const containerId = createdContainer(outcome.answer);
+    if (containerId !== undefined) {
+      booking.settle(containerId);
+      settled = true;
+      exchange.findings.objects = [containerId];
+    }
+    outcome.answer.release();
+  } finally {
+    if (!settled) booking.abandon();
+  }
+}
+
+function openTunnel(exchange: Exchange, engine: Socket, request: JudgedRequest, proxy: ProxyContext): Tunnel {
+  const client = exchange.connection.takeOver();
+  if (request.route.name !== 'build.grpc') return { closed: tunnel(client, engine) };
+  return {
+    closed: terminateGrpc(client, engine, proxy.judgeGrpc(request), grpcWatcher(exchange, proxy)),
+  };
+}
+
+function noteFailure(exchange: Exchange, outcome: ForwardOutcome): void {
+  if (outcome.kind === 'broken') exchange.findings.error = outcome.error;
+}

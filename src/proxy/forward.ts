@@ -1,0 +1,271 @@
+/**
+ * Sends one request to the engine and streams its answer back, or finds that the engine turned the connection into
+ * raw bytes. Backpressure goes both ways: whoever doesn't read stops the other. It must never keep a body in memory
+ * (but the small answer that bookkeeping needs to read first), and never end a stream by a clock of ours.
+ */
+import type { Socket } from 'node:net';
+import type { StreamJudge } from '../registry/stream-judge.js';
+import { type AnswerHead, writeAnswerHead } from './answer-head.js';
+import type { AnswerReceiver, EngineConnection } from './engine-connection.js';
+import type { EnginePool } from './engine-pool.js';
+import { type EngineRequest, writeEngineHead } from './engine-request.js';
+import { ProxyError } from './errors.js';
+import type { ClientWatcher, Exchange } from './exchange.js';
+import { ChunkedFraming } from './framing.js';
+import { type GivenName, withGivenName, withLength } from './given-name.js';
+import { JudgedBody } from './judged-body.js';
+import { type BodySink, bodyFraming } from './request-body.js';
+
+/** An answer that was held back: for bookkeeping that must be done before the client sees it. */
+export interface HeldAnswer {
+  readonly head: AnswerHead;
+  /** The body's content without chunk framing. */
+  readonly content: Buffer;
+  /** Writes the answer to the client as the engine sent it, and ends the exchange. */
+  release(): void;
+}
+
+export type ForwardOutcome =
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'held'; readonly answer: HeldAnswer }
+  | { readonly kind: 'tunnel'; readonly engine: Socket }
+  /** The answer had begun when the engine or the client failed: the connection is broken off. */
+  | { readonly kind: 'broken'; readonly error: Error };
+
+export interface ForwardOptions {
+  /** Decides whether an answer turns the connection into a tunnel; absent where no answer may. */
+  readonly tunnels?: (head: AnswerHead) => boolean;
+  /** Hold the answer back instead of passing it on. */
+  readonly hold?: boolean;
+  /** The client's word for the container that the request names by its full id: what the engine's errors get. */
+  readonly givenName?: GivenName;
+  /** Judges the body while it streams. The caller closes it. */
+  readonly bodyJudge?: StreamJudge;
+}
+
+/** Most bytes of an answer that is held back. */
+const heldLimit = 1 << 20;
+
+/**
+ * Sends the request and deals with the answer.
+ * @throws ProxyError when there is no answer to pass on and the client has got nothing yet
+ */
+export async function forward(
+  exchange: Exchange,
+  request: EngineRequest,
+  pool: EnginePool,
+  options: ForwardOptions = {},
+): Promise<ForwardOutcome> {
+  const connection = options.tunnels === undefined ? pool.acquire() : pool.fresh();
+  try {
+    return await new Forwarding(exchange, request, connection, options).outcome;
+  } catch (error) {
+    // A kept connection may have been closed by the engine at the very moment of sending. What only reads can be
+    // asked again; anything else might be done twice.
+    const repeatable = request.method === 'GET' || request.method === 'HEAD';
+    const stale = error instanceof ProxyError && error.code === 'COFFERDAM_ENGINE_AWAY' && connection.reused;
+    if (!stale || !repeatable || exchange.answering || exchange.gone) throw error;
+    return await new Forwarding(exchange, request, pool.fresh(), options).outcome;
+  }
+}
+
+class Forwarding implements AnswerReceiver, ClientWatcher {
+  readonly outcome: Promise<ForwardOutcome>;
+  readonly #exchange: Exchange;
+  readonly #client: Socket;
+  readonly #engine: EngineConnection;
+  readonly #options: ForwardOptions;
+  #held: { readonly head: AnswerHead; readonly parts: Buffer[]; size: number } | undefined;
+  #keepAlive: boolean;
+  #resolve!: (outcome: ForwardOutcome) => void;
+  #reject!: (error: Error) => void;
+
+  constructor(exchange: Exchange, request: EngineRequest, engine: EngineConnection, options: ForwardOptions) {
+    this.#exchange = exchange;
+    this.#client = exchange.connection.socket;
+    this.#engine = engine;
+    this.#options = options;
+    this.#keepAlive = exchange.head?.keepAlive === true;
+    this.outcome = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    engine.begin(request.method, this);
+    this.#send(request);
+    exchange.watch(this);
+  }
+
+  #send(request: EngineRequest): void {
+    const { socket } = this.#engine;
+    const { body } = request;
+    if (body.kind === 'none') {
+      socket.write(writeEngineHead(request), 'latin1');
+      this.#engine.requestSent();
+      return;
+    }
+    socket.cork();
+    socket.write(writeEngineHead(request), 'latin1');
+    if (body.kind === 'bytes') {
+      socket.write(body.bytes);
+      this.#engine.requestSent();
+    } else {
+      this.#exchange.body.streamTo(this.#bodySink(socket));
+    }
+    socket.uncork();
+  }
+
+  #bodySink(socket: Socket): BodySink {
+    const { body } = this.#exchange;
+    const sink: BodySink = {
+      write: (bytes) => socket.write(bytes),
+      end: () => this.#engine.requestSent(),
+      failed: (error) => this.#bodyFailed(error),
+    };
+    const judge = this.#options.bodyJudge;
+    if (judge === undefined) return sink;
+    return new JudgedBody(judge, bodyFraming(body.kind, body.announced), sink, {
+      resume: () => body.resume(),
+      stopped: (error) => this.#bodyFailed(error),
+    });
+  }
+
+  /** The client's body broke off or was refused: the engine must not take what it has for the whole. */
+  #bodyFailed(error: Error): void {
+    this.#engine.abandon();
+    this.failed(error);
+  }
+
+  interim(head: AnswerHead, bytes: Buffer): void {
+    const awaited = head.status === 100 && this.#exchange.head?.expectsContinue === true;
+    if (awaited && !head.hasHopByHop) this.#client.write(bytes);
+  }
+
+  head(head: AnswerHead, bytes: Buffer, bodyStart: number): 'http' | 'tunnel' {
+    if (this.#options.tunnels?.(head) === true) {
+      this.#exchange.status = head.status;
+      this.#client.write(bytes.subarray(0, bodyStart));
+      return 'tunnel';
+    }
+    if (head.status === 101) {
+      throw new ProxyError('COFFERDAM_ENGINE_ANSWER', 'the engine switched protocols without being asked');
+    }
+    if (this.#options.hold === true || this.#isReworded(head)) {
+      if (head.framing.kind === 'until-close') this.#keepAlive = false;
+      this.#held = { head, parts: [], size: 0 };
+      if (bytes.length > bodyStart) this.body(bytes.subarray(bodyStart));
+    } else this.#passHead(head, bytes, bodyStart);
+    return 'http';
+  }
+
+  #isReworded({ status, framing }: AnswerHead): boolean {
+    return this.#options.givenName !== undefined && status >= 400 && framing.kind !== 'none';
+  }
+
+  #passHead(head: AnswerHead, bytes: Buffer, bodyStart: number): void {
+    const client = this.#client;
+    this.#exchange.status = head.status;
+    if (head.framing.kind === 'until-close') this.#keepAlive = false;
+    if (this.#keepAlive && !head.hasHopByHop) {
+      this.#throttle(client.write(bytes));
+      return;
+    }
+    client.cork();
+    client.write(writeAnswerHead(head, this.#keepAlive ? undefined : 'close'), 'latin1');
+    const passed = bytes.length === bodyStart || client.write(bytes.subarray(bodyStart));
+    client.uncork();
+    this.#throttle(passed);
+  }
+
+  body(bytes: Buffer): void {
+    const held = this.#held;
+    if (held === undefined) {
+      this.#throttle(this.#client.write(bytes));
+      return;
+    }
+    held.size += bytes.length;
+    if (held.size > heldLimit) {
+      throw new ProxyError('COFFERDAM_ENGINE_ANSWER', "the engine's answer is larger than it can be");
+    }
+    held.parts.push(bytes);
+  }
+
+  #throttle(clientTakesMore: boolean): void {
+    if (!clientTakesMore) this.#engine.socket.pause();
+  }
+
+  drained(): void {
+    this.#exchange.body.resume();
+  }
+
+  tunnel(engine: Socket): void {
+    this.#exchange.watch(undefined);
+    this.#resolve({ kind: 'tunnel', engine });
+  }
+
+  complete(): void {
+    // The connection may be another request's from now on, and must not stay paused for a client that reads slowly.
+    this.#engine.socket.resume();
+    this.#exchange.watch(undefined);
+    if (this.#held !== undefined) {
+      this.#resolveHeld(this.#heldAnswer(this.#held));
+      return;
+    }
+    this.#exchange.connection.answered(this.#exchange, this.#keepAlive);
+    this.#resolve({ kind: 'answered' });
+  }
+
+  #resolveHeld(answer: HeldAnswer): void {
+    const { givenName, hold } = this.#options;
+    if (hold === true) {
+      this.#resolve({ kind: 'held', answer });
+      return;
+    }
+    const content = givenName === undefined ? answer.content : withGivenName(answer.content, givenName);
+    this.#release(withLength(answer.head, content.length), content);
+    this.#resolve({ kind: 'answered' });
+  }
+
+  #release(head: AnswerHead, body: Buffer): void {
+    const text = Buffer.from(writeAnswerHead(head, this.#keepAlive ? undefined : 'close'), 'latin1');
+    this.#exchange.status = head.status;
+    this.#client.write(Buffer.concat([text, body]));
+    this.#exchange.connection.answered(this.#exchange, this.#keepAlive);
+  }
+
+  #heldAnswer({ head, parts }: { readonly head: AnswerHead; readonly parts: readonly Buffer[] }): HeldAnswer {
+    const body = Buffer.concat(parts);
+    const payload: Buffer[] = [];
+    if (head.framing.kind === 'chunked')
+      new ChunkedFraming({ allowTrailers: true }).advance(body, 0, payload);
+    const content = head.framing.kind === 'chunked' ? Buffer.concat(payload) : body;
+    return { head, content, release: () => this.#release(head, body) };
+  }
+
+  failed(error: Error): void {
+    this.#exchange.watch(undefined);
+    if (!this.#exchange.answering) {
+      this.#reject(error);
+      return;
+    }
+    // Half an answer must not look like a whole one.
+    this.#client.destroy();
+    this.#resolve({ kind: 'broken', error });
+  }
+
+  clientDrained(): void {
+    this.#engine.socket.resume();
+  }
+
+  /** What the client did, the engine sees: it ends requests of its own accord when their client stops listening. */
+  clientEnded(): void {
+    if (this.#options.hold === true) return;
+    if (this.#options.tunnels === undefined && this.#exchange.body.finished) this.#engine.socket.end();
+  }
+
+  clientGone(): void {
+    // What bookkeeping waits for is seen through: a container without a note must not be left behind.
+    if (this.#options.hold === true) return;
+    this.#engine.abandon();
+    this.failed(new ProxyError('COFFERDAM_CLIENT_GONE', 'the client went away'));
+  }
+}

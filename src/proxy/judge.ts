@@ -1,0 +1,144 @@
+/**
+ * The phases *lookup*, *evaluate* and *apply*: gathers what the rules need to know, lets them judge, and makes the
+ * request as the engine is to get it. It must never forward a request with a denial, nor one that a rule changed in
+ * its old form.
+ */
+import { bodyFieldNames } from '../engine/body.js';
+import type { RequestProblem } from '../engine/problem.js';
+import { parseQuery } from '../engine/query.js';
+import { apiVersionProblem } from '../engine/routes.js';
+import { apply, collectNeeds, evaluate, lookUp, type Verdict } from '../rules/evaluate.js';
+import { missingContainer, nameInFull } from '../rules/named-objects.js';
+import type { Denial, EngineFacts, Facts, JudgedRequest, Rule } from '../rules/rule.js';
+import type { ProxyContext } from './context.js';
+import type { Exchange } from './exchange.js';
+import { passedFields } from './head.js';
+import { makeMissingSources } from './missing-sources.js';
+import { namedImage } from './named-image.js';
+import type { JsonBody } from './read-body.js';
+import { RequestProblems, type RoutedRequest } from './route-request.js';
+
+/** The rules refuse a request. Nothing of it reached the engine. */
+export class RequestRefused extends Error {
+  readonly denials: readonly Denial[];
+
+  constructor(denials: readonly Denial[]) {
+    super(denials.map(({ reason }) => reason).join('\n'));
+    this.denials = denials;
+  }
+}
+
+/** A request that no rule refused, as the engine is to get it, and what it was judged by. */
+export interface AllowedRequest {
+  readonly request: JudgedRequest;
+  readonly facts: Facts;
+  readonly verdict: Verdict;
+  /** The container that it works on, as the client named it, where there is none. */
+  readonly missing?: string;
+}
+
+/** Facts for requests whose rules ask for none. */
+const noFacts: Facts = {
+  container: () => undefined,
+  image: () => undefined,
+  volume: () => undefined,
+  network: () => undefined,
+  exec: () => undefined,
+  path: () => undefined,
+  hostRoutes: [],
+};
+
+/**
+ * The request as the rules see it.
+ * @throws RequestProblems for an API version that the engine doesn't serve, or a query that can't be judged
+ */
+export function describeRequest(
+  exchange: Exchange,
+  routed: RoutedRequest,
+  { body }: JsonBody,
+  engine: EngineFacts,
+  proxy: ProxyContext,
+): JudgedRequest {
+  const unserved = versionProblem(routed, engine);
+  if (unserved !== undefined) throw new RequestProblems([unserved]);
+  const parsed = parseQuery(routed.route, routed.queryText, bodyFieldNames(routed.route));
+  if ('problems' in parsed) throw new RequestProblems(parsed.problems);
+  return {
+    route: routed.route,
+    params: routed.match.params,
+    query: parsed.query,
+    headers: new Map(passedFields(exchange.requireHead()).map(({ key, value }) => [key, value])),
+    ...(body === undefined ? {} : { body }),
+    apiVersion: routed.version ?? engine.apiVersion,
+    caller: exchange.caller,
+    engine,
+    settings: proxy.settings.current,
+  };
+}
+
+function versionProblem({ version }: RoutedRequest, engine: EngineFacts): RequestProblem | undefined {
+  if (version === undefined) return undefined;
+  return apiVersionProblem(version, engine.apiVersion, engine.minimumApiVersion);
+}
+
+/**
+ * Judges a request by every rule of its route.
+ * @throws RequestRefused with all denials
+ * @throws ProxyError when a fact can't be had
+ */
+export async function judge(
+  exchange: Exchange,
+  request: JudgedRequest,
+  proxy: ProxyContext,
+): Promise<AllowedRequest> {
+  const rules = rulesOf(proxy.rules, request.route.name);
+  const facts = rules.some((rule) => needsFacts(rule, request))
+    ? await lookUp(rules, request, (needs) => proxy.facts.resolve(needs, request))
+    : noFacts;
+  exchange.throwIfGone();
+  const verdict = evaluate(rules, request, facts);
+  exchange.findings.verdict = verdict;
+  const image = namedImage(request);
+  if (image !== undefined) exchange.findings.image = image;
+  if (verdict.denials.length > 0) throw new RequestRefused(verdict.denials);
+  const applied = verdict.sets.length === 0 ? request : apply(request, verdict.sets);
+  const named = nameInFull(request, applied, facts);
+  const missing = missingContainer(request, facts, collectNeeds(rules, request));
+  return {
+    request: named.request,
+    facts: withSources(named.request, named.facts, proxy),
+    verdict,
+    ...(missing === undefined ? {} : { missing }),
+  };
+}
+
+/** @throws RequestRefused when a missing source can't be made by the caller */
+function withSources(request: JudgedRequest, facts: Facts, { hostPaths }: ProxyContext): Facts {
+  if (hostPaths === undefined || request.route.name !== 'container.create') return facts;
+  const made = makeMissingSources(request, facts, hostPaths);
+  if (made.denials.length > 0) throw new RequestRefused(made.denials);
+  return made.facts;
+}
+
+/** Rules for every route mostly ask for nothing: then nothing is awaited. */
+function needsFacts(rule: Rule, request: JudgedRequest): boolean {
+  const needs = rule.needs?.(request) ?? [];
+  return needs.length > 0 || (rule.furtherNeeds?.(request, noFacts) ?? []).length > 0;
+}
+
+// The list of rules never changes while the proxy runs; which of them a route has is asked with every request.
+const rulesByRoute = new WeakMap<readonly Rule[], Map<string, readonly Rule[]>>();
+
+function rulesOf(rules: readonly Rule[], routeName: string): readonly Rule[] {
+  let byRoute = rulesByRoute.get(rules);
+  if (byRoute === undefined) {
+    byRoute = new Map();
+    rulesByRoute.set(rules, byRoute);
+  }
+  let found = byRoute.get(routeName);
+  if (found === undefined) {
+    found = rules.filter(({ routes }) => routes.includes(routeName) || routes.includes('*'));
+    byRoute.set(routeName, found);
+  }
+  return found;
+}

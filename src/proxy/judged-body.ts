@@ -1,0 +1,106 @@
+/**
+ * A request body that is judged while it streams to the engine: each piece is shown to the judge before it goes on, and
+ * the client waits meanwhile. It must never let a piece overtake its judgement, nor end a body that was refused.
+ */
+import type { StreamJudge, StreamRefusal } from '../registry/stream-judge.js';
+import type { BodyFraming } from './framing.js';
+import { RequestRefused } from './judge.js';
+import type { BodySink } from './request-body.js';
+
+/** What a judged body does with its surroundings. */
+export interface JudgedBodyEvents {
+  /** The client may send more. */
+  resume(): void;
+  /** The body was refused, or judging it failed: the engine must be left without its end. */
+  stopped(error: Error): void;
+}
+
+export class JudgedBody implements BodySink {
+  readonly #judge: StreamJudge;
+  readonly #framing: BodyFraming;
+  readonly #engine: BodySink;
+  readonly #events: JudgedBodyEvents;
+  readonly #queue: Buffer[] = [];
+  #busy = false;
+  #ended = false;
+  #stopped = false;
+
+  /** @param framing a fresh one of the body's kind: pieces come with their chunk framing, the judge sees the content */
+  constructor(judge: StreamJudge, framing: BodyFraming, engine: BodySink, events: JudgedBodyEvents) {
+    this.#judge = judge;
+    this.#framing = framing;
+    this.#engine = engine;
+    this.#events = events;
+  }
+
+  write(bytes: Buffer): boolean {
+    this.#queue.push(bytes);
+    void this.#work();
+    return false;
+  }
+
+  end(): void {
+    this.#ended = true;
+    void this.#work();
+  }
+
+  failed(error: Parameters<BodySink['failed']>[0]): void {
+    this.#stopped = true;
+    this.#engine.failed(error);
+  }
+
+  async #work(): Promise<void> {
+    if (this.#busy || this.#stopped) return;
+    this.#busy = true;
+    try {
+      await this.#judgeQueue();
+    } catch (error) {
+      this.#stop(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#busy = false;
+    if (this.#ended && this.#queue.length === 0 && !this.#stopped) {
+      this.#stopped = true;
+      this.#engine.end();
+    }
+  }
+
+  async #judgeQueue(): Promise<void> {
+    for (
+      let bytes = this.#queue.shift();
+      bytes !== undefined && !this.#stopped;
+      bytes = this.#queue.shift()
+    ) {
+      const refusal = await this.#judgePiece(bytes);
+      // The client may have gone while the judge was thinking.
+      if (this.#stopped) return;
+      if (refusal !== undefined) {
+        this.#stop(new RequestRefused([denial(refusal)]));
+        return;
+      }
+      if (this.#engine.write(bytes)) this.#events.resume();
+    }
+  }
+
+  /** The piece that ends the body is let through only when the whole was judged. */
+  async #judgePiece(bytes: Buffer): Promise<StreamRefusal | undefined> {
+    const content: Buffer[] = [];
+    this.#framing.advance(bytes, 0, content);
+    for (const part of content) {
+      const refusal = await this.#judge.chunk(part);
+      if (refusal !== undefined) return refusal;
+    }
+    return this.#framing.finished ? await this.#judge.end() : undefined;
+  }
+
+  #stop(error: Error): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#queue.length = 0;
+    this.#events.stopped(error);
+  }
+}
+
+function denial({ text, setting }: StreamRefusal) {
+  const rule = 'registry-build';
+  return { kind: 'deny', rule, field: 'body', reason: text, setting, remedy: '', text } as const;
+}

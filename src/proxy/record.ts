@@ -1,0 +1,91 @@
+/**
+ * The phase *record*: one line of the audit log for each request, on every exit. It names things and never quotes
+ * them: no bodies, no queries, no header values.
+ */
+import type { AuditRecord } from '../audit/record.js';
+import type { ProxyContext } from './context.js';
+import { ProxyError } from './errors.js';
+import type { Exchange } from './exchange.js';
+import type { GrpcWatcher } from './grpc.js';
+import { RequestRefused } from './judge.js';
+import { RequestProblems } from './route-request.js';
+
+type RequestRecord = Extract<AuditRecord, { event: 'request' }>;
+
+/** Writes the record of an exchange that has ended, or that became a tunnel. */
+export function record(
+  exchange: Exchange,
+  { audit, settings }: Pick<ProxyContext, 'audit' | 'settings'>,
+): void {
+  const { findings, head } = exchange;
+  const { routed, verdict, error } = findings;
+  audit.record({
+    event: 'request',
+    caller: exchange.caller,
+    method: head?.method ?? '',
+    ...(routed === undefined ? {} : { route: routed.route.name, path: routed.path }),
+    objects: findings.objects ?? [],
+    ...(findings.image === undefined ? {} : { image: findings.image }),
+    verdict: verdictOf(exchange),
+    ...(verdict === undefined ? {} : rulesOf(verdict)),
+    ...(error === undefined ? {} : failure(error)),
+    generation: settings.generation,
+    status: exchange.status,
+    milliseconds: Math.round((performance.now() - exchange.startedAt) * 1000) / 1000,
+  });
+}
+
+/** Writes a record for each BuildKit call that is refused on an upgraded connection. */
+export function grpcWatcher(
+  exchange: Exchange,
+  { audit, log, settings }: Pick<ProxyContext, 'audit' | 'log' | 'settings'>,
+): GrpcWatcher {
+  return {
+    refused: (path, refusal) =>
+      audit.record({
+        event: 'request',
+        caller: exchange.caller,
+        method: 'POST',
+        route: 'build.grpc',
+        path,
+        verdict: 'denied',
+        reason: refusal.message,
+        generation: settings.generation,
+        status: 200,
+        milliseconds: 0,
+      }),
+    failed: (error) => log.error({ err: error }, 'a BuildKit call could not be judged'),
+  };
+}
+
+function verdictOf({ findings: { error, verdict } }: Exchange): RequestRecord['verdict'] {
+  if (error instanceof RequestRefused) return 'denied';
+  if (
+    error instanceof RequestProblems ||
+    (error instanceof ProxyError && error.side === 'client' && !isGone(error))
+  )
+    return 'malformed';
+  // A client that goes away in the middle of an answer has been judged all the same.
+  if (error !== undefined && !isGone(error)) return 'failed';
+  return verdict !== undefined && verdict.sets.length > 0 ? 'rewritten' : 'allowed';
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof ProxyError && error.code === 'COFFERDAM_CLIENT_GONE';
+}
+
+function rulesOf(verdict: NonNullable<Exchange['findings']['verdict']>): Partial<RequestRecord> {
+  const { denials, sets, warnings } = verdict;
+  return {
+    rules: [...new Set([...denials, ...sets, ...warnings].map(({ rule }) => rule))],
+    warnings: warnings.map(({ reason }) => reason),
+    rewritten: sets.map((set) => (set.kind === 'set' ? set.field : `query:${set.name}`)),
+  };
+}
+
+function failure(error: unknown): Partial<RequestRecord> {
+  if (error instanceof RequestRefused) return { reason: error.message };
+  if (error instanceof RequestProblems) return { reason: error.message, error: 'COFFERDAM_BAD_REQUEST' };
+  if (error instanceof ProxyError) return { reason: error.message, error: error.code };
+  return { error: 'COFFERDAM_INTERNAL' };
+}
