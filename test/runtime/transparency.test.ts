@@ -1,0 +1,49 @@
+/**
+ * Every docker verb and option gives isolated what it gives on plain runc: each row of the table is run both ways
+ * on the same engine, and outputs and exit codes are compared word for word.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { EngineVersion } from '../support/engines.js';
+import { IsolatingEngine } from './support/isolating-engine.js';
+import { type VerbRow, verbTable } from './support/verb-table.js';
+
+const targets: readonly { version: EngineVersion; store: 'overlay2' | 'containerd' }[] = [
+  { version: '26.1', store: 'overlay2' },
+  { version: '20.10', store: 'overlay2' },
+  { version: '28.5', store: 'containerd' },
+];
+
+describe.each(targets)('engine $version with $store', ({ version, store }) => {
+  let isolating: IsolatingEngine;
+  beforeAll(async () => {
+    isolating = await IsolatingEngine.start({ version, store });
+  });
+  afterAll(() => isolating?.stop());
+
+  async function outputs(row: VerbRow, runtime: string): Promise<string[]> {
+    const name = `${row.name.replace(/[^a-z]+/g, '-').slice(0, 30)}-${runtime}`.replace(/^[^a-z]+/, '');
+    const shown: string[] = [];
+    for (const [index, step] of row.steps.entries()) {
+      const [verb = '', ...rest] = step.map((word) => word.replaceAll('NAME', name));
+      const argv =
+        verb === 'run' || verb === 'create' ? [verb, '--runtime', runtime, ...rest] : [verb, ...rest];
+      const input = row.input?.[index];
+      const result = await isolating.engine.dockerWith(input === undefined ? {} : { input }, ...argv);
+      // The engine lists changes in the order of its file system's hashes.
+      const stdout = verb === 'diff' ? result.stdout.split('\n').sort().join('\n') : result.stdout;
+      const text = `exit ${result.code}\n${stdout}${result.stderr}`;
+      shown.push(
+        text
+          .replaceAll(name, 'NAME')
+          .replace(/[0-9a-f]{64}/g, 'ID')
+          .replace(/sha256:ID/g, 'IMAGE'),
+      );
+    }
+    return shown;
+  }
+
+  const rows = verbTable.filter((row) => row.since === undefined || row.since <= version);
+  test.each(rows)('$name', async (row) => {
+    expect(await outputs(row, 'sysbox-runc')).toEqual(await outputs(row, 'plain'));
+  });
+});
