@@ -1,0 +1,102 @@
+/**
+ * What the rules need to know of a host path, and making a source that `-v` names before it exists. Everything here
+ * happens with the caller's own rights; nothing is ever changed with root's.
+ */
+import { chmodSync, mkdirSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import type { Settings } from '../settings/schema.js';
+import { withCallerCredentials } from '../system/caller-credentials.js';
+import type { Caller } from '../uid-allocator/record.js';
+import { type Found, type Reached, reach } from './reach.js';
+import { type OwnPlaces, restriction } from './restricted.js';
+import { sharedGroups } from './shared-groups.js';
+
+/** A host path as its caller sees it. */
+export interface HostPath extends Partial<Found> {
+  /** The first folder on the way that the caller can't search, or an errno's name. */
+  readonly refusedAt?: string;
+  /** Why no container may reach it. */
+  readonly restricted?: string;
+  /** The group that owns it, when the settings let this caller use that group's files as its own. */
+  readonly sharedGids?: readonly number[];
+}
+
+export class HostPaths {
+  readonly #own: () => OwnPlaces;
+
+  /** @param own asked at each look-up: the engine's data folder is known only once it was reached */
+  constructor(own: () => OwnPlaces) {
+    this.#own = own;
+  }
+
+  /**
+   * Resolves a path with the caller's eyes. Without `real` it leads nowhere.
+   * @param path absolute, not yet resolved
+   */
+  lookUp(path: string, caller: Caller, settings: Settings['hostFiles']): HostPath {
+    // Root's eyes are for root alone: a container that holds a socket doesn't get them, whoever started it.
+    if (caller.uid === 0 && caller.container !== undefined) {
+      return { refusedAt: 'a container has no rights of its own on the host' };
+    }
+    const own = this.#own();
+    const reached = reach(path, caller);
+    if (reached.kind === 'found') {
+      const { found } = reached;
+      const restricted = restriction(found.real, found, own, settings);
+      const shared = sharedGroups(settings.groups, caller, found.ownerGid);
+      return {
+        ...found,
+        ...(restricted !== undefined && { restricted }),
+        ...(shared.length > 0 && { sharedGids: shared }),
+      };
+    }
+    const where = this.#placeOfMissing(path, caller, reached);
+    const restricted = where === undefined ? undefined : restriction(where, undefined, own, settings);
+    return {
+      ...(restricted !== undefined && { restricted }),
+      ...(reached.kind === 'refused' && { refusedAt: reached.at }),
+    };
+  }
+
+  /**
+   * Makes a missing folder, and those on the way, as the caller and for the caller; mode 0755, as dockerd does.
+   * Nothing happens where the path is there already, restricted, or out of the caller's reach.
+   * @returns what is there afterwards; `refusedAt` says why nothing could be made
+   */
+  make(path: string, caller: Caller, settings: Settings['hostFiles']): HostPath {
+    const before = this.lookUp(path, caller, settings);
+    if (before.real !== undefined || before.restricted !== undefined || before.refusedAt !== undefined)
+      return before;
+    try {
+      withCallerCredentials(caller, () => makeFolders(normalize(path)));
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'EIO';
+      return { refusedAt: code === 'EACCES' ? this.#lastExisting(path, caller) : code };
+    }
+    return this.lookUp(path, caller, settings);
+  }
+
+  /** Where a path that can't be resolved would be, as far as the way to it can. */
+  #placeOfMissing(path: string, caller: Caller, reached: Reached): string | undefined {
+    const clean = normalize(path);
+    if (reached.kind === 'refused' || clean === '/') return clean;
+    const parent = dirname(clean);
+    const above = reach(parent, caller);
+    const base = above.kind === 'found' ? above.found.real : this.#placeOfMissing(parent, caller, above);
+    return base === undefined ? undefined : join(base, clean.slice(parent === '/' ? 1 : parent.length + 1));
+  }
+
+  #lastExisting(path: string, caller: Caller): string {
+    const parent = dirname(path);
+    return parent === path || reach(parent, caller).kind === 'found'
+      ? parent
+      : this.#lastExisting(parent, caller);
+  }
+}
+
+/** mkdir -p whose folders have mode 0755 whatever the process's umask; those that are there stay as they are. */
+function makeFolders(path: string): void {
+  const first = mkdirSync(path, { recursive: true, mode: 0o755 });
+  if (first === undefined) return;
+  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) chmodSync(folder, 0o755);
+}
