@@ -1,0 +1,109 @@
+/**
+ * The registry judges of a request's stream, wired to the engine: what the proxy asks for when it carries BuildKit's
+ * calls or a build's context. Reads from the engine only what they need to know about images in its store.
+ */
+import { z } from 'zod';
+import { EngineError } from '../engine/client.js';
+import { enforcedLists } from '../settings/modes.js';
+import type { Settings } from '../settings/schema.js';
+import type { GrpcJudge } from './buildkit/grpc-judge.js';
+import { type BuildkitContext, buildkitJudge } from './buildkit/judge.js';
+import { classicBuildJudge, unsureRefusal } from './classic-build.js';
+import { DockerfileUnsure } from './dockerfile.js';
+import { loadedImageJudgeFor } from './loaded-image.js';
+import type { StreamJudge } from './stream-judge.js';
+
+/** The calls of the engine client that are used here. */
+export interface ImageSource {
+  /** Everything by which the images in the engine's store can be named. */
+  imageNames(): Promise<readonly string[]>;
+  get<Answer>(path: string, schema: z.ZodType<Answer>): Promise<Answer>;
+}
+
+/** What the judges need of a request that was judged by the rules. */
+export interface BuildRequest {
+  readonly route: { readonly name: string };
+  readonly query: ReadonlyMap<string, readonly string[]>;
+  readonly engine: { readonly version: string };
+  readonly settings: Settings;
+}
+
+const imageSchema = z.object({
+  Config: z.object({ OnBuild: z.array(z.string()).nullish() }).nullish(),
+});
+const buildArgumentsSchema = z.record(z.string(), z.string().nullable()).nullable();
+
+async function localImage(
+  engine: ImageSource,
+  reference: string,
+): Promise<{ readonly onBuild: readonly string[] } | undefined> {
+  const path = reference.split('/').map(encodeURIComponent).join('/');
+  try {
+    const image = await engine.get(`/images/${path}/json`, imageSchema);
+    return { onBuild: image.Config?.OnBuild ?? [] };
+  } catch (error) {
+    if (error instanceof EngineError && (error.status === 404 || error.status === 400)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The judge of one connection to BuildKit (`build.grpc`).
+ * @param pushRefusal why the client may not push, where it may not
+ */
+export function grpcJudgeFor(
+  request: BuildRequest,
+  engine: ImageSource,
+  settings: { readonly current: Settings },
+  pushRefusal?: BuildkitContext['pushRefusal'],
+): GrpcJudge {
+  return buildkitJudge({
+    settings: () => enforcedLists(settings.current),
+    engineVersion: request.engine.version,
+    localImages: () => engine.imageNames(),
+    pushRefusal,
+  });
+}
+
+function query(request: BuildRequest, name: string): string {
+  return request.query.get(name)?.[0] ?? '';
+}
+
+// As moby's httputils.BoolValue: everything but these is true.
+function isSet(request: BuildRequest, name: string): boolean {
+  return !['', '0', 'no', 'false', 'none'].includes(query(request, name).trim().toLowerCase());
+}
+
+function buildArguments(text: string): ReadonlyMap<string, string | null> {
+  if (text === '') return new Map();
+  try {
+    return new Map(Object.entries(buildArgumentsSchema.parse(JSON.parse(text)) ?? {}));
+  } catch (error) {
+    throw new DockerfileUnsure("the build's arguments are no JSON object of texts", { cause: error });
+  }
+}
+
+/**
+ * The judge of a request's body, for the requests that need one: classic builds while registries are restricted, and
+ * archives of images while names are trusted with the Docker socket.
+ */
+export function streamJudgeFor(request: BuildRequest, engine: ImageSource): StreamJudge | undefined {
+  const settings = enforcedLists(request.settings);
+  const { registryAccess, imageAccess } = settings;
+  if (request.route.name === 'image.load') return loadedImageJudgeFor(request.settings);
+  if (request.route.name !== 'image.build' || !(registryAccess.value || imageAccess.value)) return undefined;
+  try {
+    return classicBuildJudge({
+      settings,
+      dockerfile: query(request, 'dockerfile'),
+      buildArguments: buildArguments(query(request, 'buildargs')),
+      pull: isSet(request, 'pull'),
+      platform: query(request, 'platform'),
+      localImage: (reference) => localImage(engine, reference),
+    });
+  } catch (error) {
+    if (!(error instanceof DockerfileUnsure)) throw error;
+    const refusal = unsureRefusal(error.message);
+    return { chunk: async () => refusal, end: async () => refusal, close: () => {} };
+  }
+}

@@ -1,0 +1,187 @@
+import { describe, expect, test } from 'vitest';
+import { buildkitJudge } from '../../../src/registry/buildkit/judge.js';
+import { inspected } from '../../../src/registry/buildkit/methods.js';
+import { WireMessage } from '../../../src/registry/buildkit/wire.js';
+import { settingsSchema } from '../../../src/settings/schema.js';
+import { judge, judgeOf, list, refusal } from './judging.js';
+import { definition, entries, execOperation, message } from './messages.js';
+
+describe('isolation of the steps, with or without a list', () => {
+  test.each<[string, string, Uint8Array, string]>([
+    [
+      'an entitlement for the host network',
+      inspected.controlSolve,
+      message([9, 'network.host']),
+      'network.host',
+    ],
+    ['one for no sandbox', inspected.controlSolve, message([9, 'security.insecure']), 'security.insecure'],
+    [
+      'one for devices',
+      inspected.controlSolve,
+      message([9, 'device=vendor.com/class=all']),
+      '--allow device',
+    ],
+    [
+      'the frontend’s network mode',
+      inspected.controlSolve,
+      message(...entries(7, { 'force-network-mode': 'host' })),
+      "host's network",
+    ],
+    [
+      'the frontend’s parent cgroup',
+      inspected.controlSolve,
+      message(...entries(7, { 'cgroup-parent': '/' })),
+      'parent cgroup',
+    ],
+    [
+      'the same through the gateway',
+      inspected.bridgeSolve,
+      message([2, 'dockerfile.v0'], ...entries(3, { 'force-network-mode': 'host' })),
+      "host's network",
+    ],
+    [
+      'a step with the host network',
+      inspected.controlSolve,
+      message([2, definition(execOperation([3, 1]))]),
+      "host's network",
+    ],
+    [
+      'a number that Go cuts to the same',
+      inspected.controlSolve,
+      message([2, definition(execOperation([3, 2 ** 32 + 1]))]),
+      "host's network",
+    ],
+    [
+      'a step without a sandbox',
+      inspected.bridgeSolve,
+      message([1, definition(execOperation([4, 1]))]),
+      'without a sandbox',
+    ],
+    [
+      'a step with devices',
+      inspected.bridgeSolve,
+      message([1, definition(execOperation([6, message([1, 'vendor.com/class=all'])]))]),
+      'devices',
+    ],
+    [
+      'a step with a parent cgroup',
+      inspected.bridgeSolve,
+      message([1, definition(execOperation([1, message([10, '/'])]))]),
+      'parent cgroup',
+    ],
+    [
+      'an operation in two halves',
+      inspected.controlSolve,
+      message([2, message([1, message([2, message([4, 0])])])], [2, definition(execOperation([3, 1]))]),
+      "host's network",
+    ],
+    ['a container of the gateway', inspected.newContainer, message([3, 1]), "host's network"],
+    ['a process of it', inspected.execProcess, message([2, message([5, 1])]), 'without a sandbox'],
+  ])('%s is refused', async (_title, path, bytes, words) => {
+    expect(await refusal(path, bytes, { settings: {} })).toContain(words);
+    expect(await refusal(path, bytes)).toContain(words);
+  });
+
+  test('with isolation off and no list nothing is read', async () => {
+    const settings = { enhancedContainerIsolation: { value: false } };
+    expect(await judge(inspected.controlSolve, message([9, 'network.host']), { settings })).toEqual({
+      kind: 'allow',
+    });
+    expect(await judge(inspected.controlSolve, new Uint8Array([255]), { settings })).toEqual({
+      kind: 'allow',
+    });
+  });
+
+  test('without a list a Solve passes as it came, on any engine', async () => {
+    const verdict = await judge(inspected.controlSolve, message([1, 'ref'], [99, 'new']), {
+      settings: {},
+      engineVersion: '20.10.24',
+    });
+    expect(verdict).toEqual({ kind: 'allow' });
+  });
+});
+
+describe('a client that may not push', () => {
+  const pushRefusal = { text: 'docker command "push" is blocked', setting: 'commandList' };
+  const settings = settingsSchema.parse({ enhancedContainerIsolation: { value: false } });
+  const judged = () =>
+    buildkitJudge({
+      settings: () => settings,
+      engineVersion: '28.5.2',
+      localImages: async () => [],
+      pushRefusal,
+    });
+
+  test.each<[string, Uint8Array]>([
+    ['by an exporter', message([13, message([1, 'image'], ...entries(2, { name: 'x', push: 'true' }))])],
+    ['by the old fields', message([3, 'image'], ...entries(4, { push: '' }))],
+    ['by a cache', message([8, message([4, message([1, 'registry'], ...entries(2, { ref: 'x' }))])])],
+  ])('may not push %s', async (_title, bytes) => {
+    const verdict = await judged().message(inspected.controlSolve, bytes);
+    expect(verdict).toMatchObject({ kind: 'deny', message: pushRefusal.text });
+  });
+
+  test('may build all the same', async () => {
+    const bytes = message([13, message([1, 'moby'], ...entries(2, { push: 'false' }))]);
+    expect(await judged().message(inspected.controlSolve, bytes)).toEqual({ kind: 'allow' });
+  });
+});
+
+describe('what can’t be read for sure is refused', () => {
+  test.each<[string, Uint8Array]>([
+    ['a message that ends early', new Uint8Array([0x0a, 5, 1])],
+    ['a group', new Uint8Array([0x0b, 0x0c])],
+    ['a network that is a text', message([2, definition(execOperation([3, 'host']))])],
+    ['a definition that is a number', message([2, 1])],
+    ['a text that is not UTF-8', message([6, new Uint8Array([0xff])])],
+    ['a frontend given twice', message([6, ''], [6, 'gateway.v0'])],
+    ['a field number of zero', new Uint8Array([0x02, 0])],
+  ])('%s', async (_title, bytes) => {
+    expect(await judge(inspected.controlSolve, bytes)).toMatchObject({ kind: 'deny', status: 3 });
+  });
+});
+
+describe('the gateway', () => {
+  test('resolving an image that is not listed is refused', async () => {
+    expect(await refusal(inspected.resolveImageConfig, message([1, 'evil.io/x']))).toContain('evil.io');
+    const source = message([1, message([1, 'docker-image://evil.io/x'])], [4, 'default']);
+    expect(await refusal(inspected.resolveSourceMeta, source)).toContain('evil.io');
+    expect(await judge(inspected.resolveImageConfig, message([1, 'good.example/x']))).toEqual({
+      kind: 'allow',
+    });
+  });
+
+  test('cache imports are judged', async () => {
+    const bytes = message([12, message([1, 'registry'], ...entries(2, { ref: 'evil.io/c' }))]);
+    expect(await refusal(inspected.bridgeSolve, bytes)).toContain('evil.io');
+  });
+
+  test('--pull would ask the registries of local images', async () => {
+    const judged = judgeOf({ local: ['base:latest'] });
+    await judged.message(inspected.controlSolve, message([1, 'ref']));
+    const pull = message([2, 'dockerfile.v0'], ...entries(3, { 'image-resolve-mode': 'pull' }));
+    expect(await judged.message(inspected.bridgeSolve, pull)).toMatchObject({
+      kind: 'deny',
+      setting: 'registryAccess.localImages',
+    });
+    const plain = message([2, 'dockerfile.v0']);
+    const verdict = await judged.message(inspected.bridgeSolve, plain);
+    if (verdict.kind !== 'replace') throw new Error(verdict.kind);
+    expect(WireMessage.parse(verdict.message).textEntries(3)).toEqual([['image-resolve-mode', 'local']]);
+  });
+
+  test('a build keeps the settings under which it began', async () => {
+    let settings = settingsSchema.parse(list);
+    const judged = buildkitJudge({
+      settings: () => settings,
+      engineVersion: '28.5.2',
+      localImages: async () => [],
+    });
+    await judged.message(inspected.controlSolve, message([1, 'ref']));
+    settings = settingsSchema.parse({ registryAccess: { value: true, registries: [] } });
+    const resolve = message([1, 'good.example/x']);
+    expect((await judged.message(inspected.resolveImageConfig, resolve)).kind).toBe('allow');
+    await judged.message(inspected.controlSolve, message([1, 'next']));
+    expect((await judged.message(inspected.resolveImageConfig, resolve)).kind).toBe('deny');
+  });
+});

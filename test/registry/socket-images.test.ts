@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'vitest';
+import { formatReference, parseReference } from '../../src/registry/reference.js';
+import { type SocketImageSources, SocketImages, type StoredImage } from '../../src/registry/socket-images.js';
+import { settingsSchema } from '../../src/settings/schema.js';
+
+const digest = (letter: string) => `sha256:${letter.repeat(64)}`;
+
+interface World {
+  /** What registries serve: reference → digest, or the index's digest with its children. */
+  readonly served?: Readonly<Record<string, string | readonly [string, ...string[]]>>;
+  readonly stored?: Readonly<Record<string, StoredImage>>;
+  readonly problem?: string;
+}
+
+function judge(
+  image: Partial<StoredImage>,
+  images: readonly string[],
+  world: World = {},
+  allowDerivedImages = true,
+) {
+  const sources: SocketImageSources = {
+    lookUp: async (reference) => {
+      const found = world.served?.[formatReference(reference)];
+      if (found === undefined)
+        return world.problem === undefined ? { manifest: undefined, checkedAt: 0 } : undefined;
+      const [first = '', ...manifests] = typeof found === 'string' ? [found] : found;
+      return {
+        manifest: { digest: first, manifests },
+        checkedAt: 0,
+        ...(world.problem === undefined ? {} : { problem: world.problem }),
+      };
+    },
+    image: async (reference) => world.stored?.[reference],
+    imageNames: async () => Object.keys(world.stored ?? {}),
+  };
+  const settings = settingsSchema.parse({
+    enhancedContainerIsolation: { dockerSocketMount: { imageList: { images, allowDerivedImages } } },
+  });
+  const stored = { id: digest('9'), repoDigests: [], layers: [], ...image };
+  return new SocketImages(sources).judge(stored, settings);
+}
+
+const own = { repoDigests: [`registry.example/ci/x@${digest('a')}`] };
+
+describe('an entry with a tag', () => {
+  test.each<[string, readonly string[], World, boolean]>([
+    [
+      'the registry serves this digest',
+      ['registry.example/ci/x:1'],
+      { served: { 'registry.example/ci/x:1': digest('a') } },
+      true,
+    ],
+    [
+      'the registry serves another one',
+      ['registry.example/ci/x:1'],
+      { served: { 'registry.example/ci/x:1': digest('b') } },
+      false,
+    ],
+    [
+      'the registry serves an index with it',
+      ['registry.example/ci/x:1'],
+      { served: { 'registry.example/ci/x:1': [digest('i'), digest('a')] } },
+      true,
+    ],
+    [
+      'no tag is latest',
+      ['registry.example/ci/x'],
+      { served: { 'registry.example/ci/x:latest': digest('a') } },
+      true,
+    ],
+    [
+      'no tag is not any tag',
+      ['registry.example/ci/x'],
+      { served: { 'registry.example/ci/x:1': digest('a') } },
+      false,
+    ],
+    ['the registry has none', ['registry.example/ci/x:1'], {}, false],
+    [
+      'another name',
+      ['registry.example/ci/y:1'],
+      { served: { 'registry.example/ci/y:1': digest('a') } },
+      false,
+    ],
+  ])('%s', async (_title, images, world, allowed) => {
+    expect((await judge(own, images, world)).allowed).toBe(allowed);
+  });
+
+  test('a name without a digest in the store is only a tag', async () => {
+    const world = { served: { 'registry.example/ci/x:1': digest('9') } };
+    expect((await judge({}, ['registry.example/ci/x:1'], world)).allowed).toBe(false);
+  });
+
+  test('the last known digest counts, with a warning', async () => {
+    const world = { served: { 'registry.example/ci/x:1': digest('a') }, problem: 'no route' };
+    expect(await judge(own, ['registry.example/ci/x:1'], world)).toMatchObject({
+      allowed: true,
+      warning: expect.stringContaining("can't be reached"),
+    });
+    expect(await judge(own, ['registry.example/ci/x:1'], { problem: 'no route' })).toMatchObject({
+      allowed: false,
+      warning: expect.stringContaining("isn't known"),
+    });
+  });
+});
+
+describe('other entries', () => {
+  const served = { [`registry.example/ci/x@${digest('a')}`]: digest('a') };
+  test.each<[string, string, World, boolean]>([
+    ['any image', '*', {}, true],
+    ['any tag', 'registry.example/ci/x:*', { served }, true],
+    ['any tag, of a digest that only the store knows', 'registry.example/ci/x:*', {}, false],
+    ['a glob', 'registry.example/ci/**', { served }, true],
+    ['a glob with any tag', 'registry.example/*/x:*', { served }, true],
+    ['a glob of another registry', 'other.example/ci/**', { served }, false],
+    ['a glob is not across hosts', '**/x', { served }, false],
+    ['a glob on Docker Hub', 'ci/*', { served }, false],
+    ['a digest', `registry.example/ci/x@${digest('a')}`, {}, true],
+    ['a digest of another name', `registry.example/ci/y@${digest('a')}`, {}, false],
+    ['another digest', `registry.example/ci/x@${digest('b')}`, {}, false],
+    ['the id of a local image', digest('9'), {}, true],
+    ['the id under a name', `localhost/builder@${digest('9')}`, {}, true],
+    ['nothing that can be read', 'HTTPS://x', {}, false],
+    ['an empty entry’s look-alike', ':*', {}, false],
+  ])('%s', async (_title, entry, world, allowed) => {
+    expect((await judge(own, [entry], world)).allowed).toBe(allowed);
+  });
+
+  test('an empty list allows nothing', async () => {
+    expect((await judge(own, [])).allowed).toBe(false);
+  });
+});
+
+describe('images made on an allowed one', () => {
+  const parent = {
+    id: digest('7'),
+    repoDigests: [`registry.example/ci/x@${digest('a')}`],
+    layers: ['l1', 'l2'],
+  };
+  const world: World = {
+    served: { 'registry.example/ci/x:1': digest('a') },
+    stored: { 'registry.example/ci/x:1': parent },
+  };
+  const images = ['registry.example/ci/x:1'];
+
+  test.each<[string, readonly string[], boolean]>([
+    ['all its layers and more', ['l1', 'l2', 'l3'], true],
+    ['its layers alone, with another configuration', ['l1', 'l2'], true],
+    ['some of its layers', ['l1', 'l3'], false],
+    ['its layers in another order', ['l2', 'l1'], false],
+    ['its layers on top of another one', ['l0', 'l1', 'l2'], false],
+    ['no layers at all', [], false],
+  ])('%s', async (_title, layers, allowed) => {
+    expect((await judge({ layers }, images, world)).allowed).toBe(allowed);
+  });
+
+  test('says on which', async () => {
+    expect(await judge({ layers: ['l1', 'l2', 'l3'] }, images, world)).toEqual({
+      allowed: true,
+      entry: 'registry.example/ci/x:1',
+      derivedFrom: 'registry.example/ci/x:1',
+    });
+  });
+
+  test('not where the settings forbid it, nor on a substitute of the parent', async () => {
+    expect((await judge({ layers: ['l1', 'l2', 'l3'] }, images, world, false)).allowed).toBe(false);
+    const substituted = { ...world, stored: { 'registry.example/ci/x:1': { ...parent, repoDigests: [] } } };
+    expect((await judge({ layers: ['l1', 'l2', 'l3'] }, images, substituted)).allowed).toBe(false);
+  });
+});
+
+test('the reference of an entry is read as the engine reads it', () => {
+  expect(formatReference(parseReference('docker:cli'))).toBe('docker.io/library/docker:cli');
+});
