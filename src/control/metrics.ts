@@ -1,0 +1,160 @@
+/**
+ * Prometheus metrics of the daemon, served on the control socket. Requests are counted from their audit records,
+ * so that the two never disagree; everything else is read when somebody asks. Labels are route names and
+ * verdicts: never names, ids or addresses, which have no bound.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { AuditRecord } from '../audit/record.js';
+import type { Audit } from '../audit/sink.js';
+
+/** What is read when the metrics are asked for. */
+export interface MeasuredState {
+  readonly ranges: { readonly inUse: number; readonly free: number };
+  readonly settingsGeneration: number;
+  /** False while the newest settings file can't be used. */
+  readonly settingsCurrent: boolean;
+  readonly isolation: boolean;
+  readonly ready: boolean;
+  readonly connections: number;
+  /** Since the policy bundle was last confirmed; absent without one. */
+  readonly policyAgeSeconds?: number;
+}
+
+type RequestRecord = Extract<AuditRecord, { event: 'request' }>;
+
+/** From a cached answer to a long pull, in seconds. Streams are as long as their clients want. */
+const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
+const nanosecondsPerSecond = 1e9;
+
+interface Children {
+  readonly count: { inc(): void };
+  readonly duration: { observe(seconds: number): void };
+}
+
+export class Metrics {
+  private readonly registry = new Registry();
+  private readonly requests = new Counter({
+    name: 'cofferdam_requests_total',
+    help: 'Requests by route and verdict.',
+    labelNames: ['route', 'verdict'],
+    registers: [this.registry],
+  });
+  private readonly durations = new Histogram({
+    name: 'cofferdam_request_duration_seconds',
+    help: 'From the first byte of a request to the last of its answer.',
+    labelNames: ['route'],
+    buckets: durationBuckets,
+    registers: [this.registry],
+  });
+  private readonly refusals = new Counter({
+    name: 'cofferdam_refusals_total',
+    help: 'Refusals by rule.',
+    labelNames: ['rule'],
+    registers: [this.registry],
+  });
+  private readonly rangesInUse = this.gauge(
+    'cofferdam_ranges_in_use',
+    'Ranges of ids that belong to a container.',
+  );
+  private readonly rangesFree = this.gauge('cofferdam_ranges_free', 'Ranges of ids that are left.');
+  private readonly generation = this.gauge(
+    'cofferdam_settings_generation',
+    'Counts the changes of the settings since the start.',
+  );
+  private readonly current = this.gauge(
+    'cofferdam_settings_current',
+    '1 while the newest settings file is in force.',
+  );
+  private readonly isolation = this.gauge(
+    'cofferdam_isolation_enabled',
+    '1 while new containers are isolated.',
+  );
+  private readonly ready = this.gauge(
+    'cofferdam_ready',
+    '1 while the daemon can protect what it is asked for.',
+  );
+  private readonly connections = this.gauge('cofferdam_client_connections', 'Open connections of clients.');
+  private readonly policyAge = this.gauge(
+    'cofferdam_policy_age_seconds',
+    'Since the policy bundle was last confirmed; 0 where none is configured.',
+  );
+  private readonly resident = this.gauge('cofferdam_resident_memory_bytes', 'Resident memory of the daemon.');
+  private readonly started = this.gauge(
+    'cofferdam_start_time_seconds',
+    'When the daemon was started, since the epoch.',
+  );
+  private readonly delay = new Gauge({
+    name: 'cofferdam_event_loop_delay_seconds',
+    help: 'How late the event loop was since the last reading.',
+    labelNames: ['quantile'],
+    registers: [this.registry],
+  });
+  private readonly eventLoop = monitorEventLoopDelay({ resolution: 20 });
+  /** Looked up by route and verdict: prom-client's own look-up hashes the labels of every call. */
+  private readonly children = new Map<string, Children>();
+
+  constructor(private readonly state: () => Promise<MeasuredState>) {
+    this.eventLoop.enable();
+  }
+
+  /** Counts one request. */
+  observe(record: RequestRecord): void {
+    const route = record.route ?? 'none';
+    const key = `${route} ${record.verdict}`;
+    let children = this.children.get(key);
+    if (children === undefined) {
+      children = {
+        count: this.requests.labels(route, record.verdict),
+        duration: this.durations.labels(route),
+      };
+      this.children.set(key, children);
+    }
+    children.count.inc();
+    children.duration.observe(record.milliseconds / 1000);
+    if (record.verdict === 'denied') for (const rule of record.rules ?? []) this.refusals.labels(rule).inc();
+  }
+
+  /** The metrics in Prometheus' text format. */
+  async text(): Promise<string> {
+    await this.read();
+    return this.registry.metrics();
+  }
+
+  close(): void {
+    this.eventLoop.disable();
+  }
+
+  private gauge(name: string, help: string): Gauge {
+    return new Gauge({ name, help, registers: [this.registry] });
+  }
+
+  private async read(): Promise<void> {
+    const state = await this.state();
+    this.rangesInUse.set(state.ranges.inUse);
+    this.rangesFree.set(state.ranges.free);
+    this.generation.set(state.settingsGeneration);
+    this.current.set(state.settingsCurrent ? 1 : 0);
+    this.isolation.set(state.isolation ? 1 : 0);
+    this.ready.set(state.ready ? 1 : 0);
+    this.connections.set(state.connections);
+    this.policyAge.set(state.policyAgeSeconds ?? 0);
+    this.resident.set(process.memoryUsage.rss());
+    this.started.set(Math.round(performance.timeOrigin / 1000));
+    for (const quantile of [50, 99]) {
+      this.delay.labels(`0.${quantile}`).set(this.eventLoop.percentile(quantile) / nanosecondsPerSecond);
+    }
+    this.eventLoop.reset();
+  }
+}
+
+/** An audit log that counts what it records. */
+export function countedAudit(audit: Audit, metrics: Metrics): Audit {
+  return {
+    record: (record) => {
+      audit.record(record);
+      if (record.event === 'request') metrics.observe(record);
+    },
+    close: () => audit.close(),
+  };
+}
