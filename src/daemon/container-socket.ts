@@ -1,0 +1,78 @@
+/**
+ * The Docker socket that containers of allowed images get: where it is, and which images they are. It is one socket
+ * for all of them: who speaks is told by the kernel, each container having ids of its own.
+ */
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { EngineClient } from '../engine/client.js';
+import type { ImageInspect } from '../engine/client-answers.js';
+import type { SocketImageFacts } from '../engine/fact-types.js';
+import { Digests } from '../registry/digests.js';
+import { RegistryClient } from '../registry/registry-client.js';
+import { SocketImages, type SocketImageVerdict, type StoredImage } from '../registry/socket-images.js';
+import type { Settings } from '../settings/schema.js';
+
+interface TimedVerdict {
+  readonly verdict: SocketImageVerdict;
+  /** In milliseconds since the epoch. */
+  readonly until: number;
+}
+
+const verdictMilliseconds = 2000;
+
+export class ContainerSocket {
+  /** Path of the socket on the host. */
+  readonly path: string;
+  readonly #client: EngineClient;
+  readonly #registries = new RegistryClient();
+  readonly #images: SocketImages;
+  readonly #verdicts = new WeakMap<Settings, Map<string, TimedVerdict>>();
+
+  /** Makes the socket's folder, which nobody but root can enter. */
+  constructor(stateDir: string, client: EngineClient) {
+    const folder = join(stateDir, 'sockets');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    chmodSync(folder, 0o700);
+    this.path = join(folder, 'docker.sock');
+    this.#client = client;
+    const digests = new Digests(this.#registries, join(stateDir, 'digests.json'));
+    this.#images = new SocketImages({
+      lookUp: (reference) => digests.lookUp(reference),
+      image: async (reference) => stored(await client.inspectImage(reference)),
+      imageNames: () => client.imageNames(),
+    });
+  }
+
+  /**
+   * Whether containers of an image may mount the socket; undefined when there is no such image.
+   * @throws EngineError when the engine is away
+   */
+  async judge(reference: string, settings: Settings): Promise<SocketImageFacts | undefined> {
+    const image = stored(await this.#client.inspectImage(reference));
+    if (image === undefined) return undefined;
+    const verdict = await this.#verdict(image, settings);
+    const { dev, ino } = statSync(this.path, { bigint: true });
+    const socket = { path: this.path, device: dev.toString(), inode: ino.toString() };
+    return { imageId: image.id, ...verdict, socket };
+  }
+
+  /** Each request over the socket asks for the same image: its verdict holds for a moment, under the same settings. */
+  async #verdict(image: StoredImage, settings: Settings): Promise<SocketImageVerdict> {
+    const key = JSON.stringify([image.id, image.repoDigests]);
+    const known = this.#verdicts.get(settings)?.get(key);
+    if (known !== undefined && Date.now() < known.until) return known.verdict;
+    const verdict = await this.#images.judge(image, settings);
+    const verdicts = this.#verdicts.get(settings) ?? new Map<string, TimedVerdict>();
+    verdicts.set(key, { verdict, until: Date.now() + verdictMilliseconds });
+    this.#verdicts.set(settings, verdicts);
+    return verdict;
+  }
+
+  close(): Promise<void> {
+    return this.#registries.close();
+  }
+}
+
+function stored(found: ImageInspect | undefined): StoredImage | undefined {
+  return found && { id: found.Id, repoDigests: found.RepoDigests, layers: found.RootFS?.Layers ?? [] };
+}
