@@ -1,0 +1,129 @@
+/** Hijacked streams and many open ones: echo, bulk, memory. */
+import { once } from 'node:events';
+import { createConnection, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Measure } from '../measure.js';
+import { cpuMicroseconds, residentKibibytes } from '../process-cost.js';
+import { hijack, send } from '../raw-http.js';
+import { percentile } from '../statistics.js';
+
+const attach = `/v1.44/containers/${'c'.repeat(64)}/attach?stream=1&stdin=1&stdout=1`;
+
+export const echo: Measure = {
+  name: 'echo',
+  title: 'echo of 32 bytes on a hijacked stream, null engine',
+  unit: 'µs',
+  better: 'lower',
+  rounds: 7,
+  async prepare(stage) {
+    return (await stage.null()).targets.map((target) => ({
+      name: target.name,
+      async sample() {
+        const stream = await hijack(target.socket, attach);
+        const times: number[] = [];
+        const message = Buffer.alloc(32, 'x');
+        for (let count = 0; count < 3_000; count += 1) {
+          const begin = performance.now();
+          stream.write(message);
+          await once(stream, 'data');
+          times.push((performance.now() - begin) * 1000);
+        }
+        stream.destroy();
+        return { value: percentile(times, 0.5), also: { 'p99 (µs)': percentile(times, 0.99) } };
+      },
+    }));
+  },
+};
+
+export const hijackedBulk: Measure = {
+  name: 'hijacked-bulk',
+  title: '512 MiB there and back on a hijacked stream, null engine',
+  unit: 'MB/s',
+  better: 'higher',
+  rounds: 5,
+  async prepare(stage) {
+    const bytes = 512 * 1024 * 1024;
+    return (await stage.null()).targets.map((target) => ({
+      name: target.name,
+      async sample() {
+        const stream = await hijack(target.socket, attach);
+        let back = 0;
+        const done = new Promise<void>((resolve, reject) => {
+          stream.on('data', (chunk: Buffer) => {
+            back += chunk.length;
+            if (back === bytes) resolve();
+          });
+          stream.on('close', () => reject(new Error(`${target.name}: ${back} of ${bytes} bytes came back`)));
+        });
+        const pids = target.pids();
+        const cpu = cpuMicroseconds(pids);
+        const begin = performance.now();
+        await Promise.all([send(stream, bytes, false), done]);
+        const seconds = (performance.now() - begin) / 1000;
+        const used = cpuMicroseconds(pids) - cpu;
+        stream.removeAllListeners('close');
+        stream.destroy();
+        return {
+          value: bytes / 1e6 / seconds,
+          ...(pids.length > 0 ? { also: { 'CPU per GB (ms)': used / 1000 / ((2 * bytes) / 1e9) } } : {}),
+        };
+      },
+    }));
+  },
+};
+
+/** 1,000 open event streams: how long they take to open, and what each keeps in memory. */
+export const eventStreams: Measure = {
+  name: 'event-streams',
+  title: '1,000 open GET /events streams, null engine',
+  unit: 'ms to open',
+  better: 'lower',
+  rounds: 3,
+  async prepare(stage) {
+    const count = 1_000;
+    return (await stage.null()).targets.map((target) => ({
+      name: target.name,
+      async sample() {
+        const pids = target.pids();
+        const before = pids.length > 0 ? residentKibibytes(pids) : 0;
+        const begin = performance.now();
+        const streams = await Promise.all(Array.from({ length: count }, () => openEvents(target.socket)));
+        const milliseconds = performance.now() - begin;
+        await sleep(300);
+        const grown = pids.length > 0 ? residentKibibytes(pids) - before : 0;
+        for (const stream of streams) stream.destroy();
+        await sleep(300);
+        return {
+          value: milliseconds,
+          ...(pids.length > 0 ? { also: { 'KiB per stream': grown / count } } : {}),
+        };
+      },
+    }));
+  },
+};
+
+async function openEvents(path: string): Promise<Socket> {
+  const socket = createConnection({ path });
+  await once(socket, 'connect');
+  socket.write('GET /v1.44/events HTTP/1.1\r\nHost: docker\r\n\r\n');
+  const [head] = await once(socket, 'data');
+  if (!Buffer.isBuffer(head) || !head.toString('latin1').startsWith('HTTP/1.1 200'))
+    throw new Error('no events');
+  return socket;
+}
+
+/** Resident memory with nothing to do. */
+export const idleMemory: Measure = {
+  name: 'memory',
+  title: 'resident memory, idle in front of a real engine',
+  unit: 'MiB',
+  better: 'lower',
+  rounds: 3,
+  async prepare(stage) {
+    const targets = (await stage.real()).targets.filter((target) => target.pids().length > 0);
+    return targets.map((target) => ({
+      name: target.name,
+      sample: async () => ({ value: residentKibibytes(target.pids()) / 1024 }),
+    }));
+  },
+};

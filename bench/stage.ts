@@ -1,0 +1,134 @@
+/**
+ * What the benchmarks run on: a real engine with cofferdam and the peers in front of it, a second engine that knows
+ * nothing of us, and a null engine with the same in front.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { untilAnswering } from '../src/engine/embedded/run.js';
+import {
+  type Cofferdam,
+  cofferdamFolders,
+  startCofferdam,
+  startIsolatingEngine,
+} from '../test/support/cofferdam.js';
+import { DockerCli } from '../test/support/docker-cli.js';
+import { engineFiles } from '../test/support/engine-releases.js';
+import { type Engine, importBusybox, startEngine } from '../test/support/engines.js';
+import { type RunningPeer, startPeers } from './peers.js';
+import { processTree } from './process-cost.js';
+
+/** Something that serves the Docker API on a socket; `direct` is the engine itself. */
+export interface Target {
+  readonly name: string;
+  readonly socket: string;
+  /** Processes of the proxy; none for `direct`. */
+  pids(): number[];
+}
+
+export const direct = 'direct';
+export const us = 'cofferdam';
+
+export interface NullStage {
+  readonly cofferdam: Cofferdam;
+  readonly targets: readonly Target[];
+}
+
+export interface RealStage extends NullStage {
+  readonly engine: Engine;
+}
+
+export class Stage {
+  readonly folder = mkdtempSync(join(tmpdir(), 'cofferdam-bench-'));
+  #real: Promise<RealStage> | undefined;
+  #plain: Promise<Engine> | undefined;
+  #null: Promise<NullStage> | undefined;
+  readonly #ends: (() => Promise<void> | void)[] = [];
+
+  /** A real engine with our runtime, behind each proxy. */
+  real(): Promise<RealStage> {
+    this.#real ??= this.#startReal();
+    return this.#real;
+  }
+
+  /** A real engine without anything of ours. */
+  plain(): Promise<Engine> {
+    this.#plain ??= this.#startPlain();
+    return this.#plain;
+  }
+
+  /** The null engine behind each proxy. */
+  null(): Promise<NullStage> {
+    this.#null ??= this.#startNull();
+    return this.#null;
+  }
+
+  async #startReal(): Promise<RealStage> {
+    const engine = await startIsolatingEngine({ version: '28.5' });
+    this.#ends.push(() => engine.stop());
+    const cofferdam = await startCofferdam({ engine });
+    this.#ends.push(() => cofferdam.close());
+    await importBusybox(engine.cli);
+    return { engine, cofferdam, targets: await this.#behindProxies(engine.socket, cofferdam, 'real') };
+  }
+
+  async #startPlain(): Promise<Engine> {
+    const engine = await startEngine({ version: '28.5' });
+    this.#ends.push(() => engine.stop());
+    await importBusybox(engine.cli);
+    return engine;
+  }
+
+  async #startNull(): Promise<NullStage> {
+    const folder = join(this.folder, 'null');
+    mkdirSync(folder, { recursive: true });
+    const socket = join(folder, 'docker.sock');
+    const program = fileURLToPath(new URL('./null-engine.ts', import.meta.url));
+    const child: ChildProcess = spawn(
+      process.execPath,
+      ['--import', 'tsx', program, socket, cofferdamFolders(folder).launcher],
+      { stdio: ['ignore', 'inherit', 'inherit'] },
+    );
+    this.#ends.push(() => {
+      child.kill('SIGTERM');
+    });
+    const failure = await untilAnswering(socket, 20_000);
+    if (failure) throw new Error(`the null engine: ${failure}`);
+    // A backend must be there, although nothing is ever started with it.
+    const { bin } = await engineFiles('26.1');
+    const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}` };
+    const cofferdam = await startCofferdam({ engine: { folder, socket }, env });
+    this.#ends.push(() => cofferdam.close());
+    return { cofferdam, targets: await this.#behindProxies(socket, cofferdam, 'null') };
+  }
+
+  /** A command line for a target's socket; closed with the stage. */
+  async cli(target: Target): Promise<DockerCli> {
+    const cli = await DockerCli.open(target.socket);
+    this.#ends.push(() => cli.close());
+    return cli;
+  }
+
+  async close(): Promise<void> {
+    for (const end of this.#ends.reverse()) await end();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #behindProxies(socket: string, cofferdam: Cofferdam, name: string): Promise<Target[]> {
+    const peers: RunningPeer[] = await startPeers(socket, join(this.folder, `peers-${name}`));
+    this.#ends.push(() => {
+      for (const peer of peers) peer.stop();
+    });
+    return [
+      { name: direct, socket, pids: () => [] },
+      {
+        name: us,
+        socket: cofferdam.socket,
+        pids: () => (cofferdam.pid === undefined ? [] : processTree(cofferdam.pid)),
+      },
+      ...peers,
+    ];
+  }
+}
