@@ -80,7 +80,8 @@ test('a path that is exchanged all the time shows what was approved or nothing',
   const wrong: string[] = [];
   const counts = { mounted: 0, refused: 0, unseen: 0 };
   try {
-    for (let attempt = 0; attempt < 10_000; attempt++) {
+    // And on until the race was really run: each of its outcomes was seen.
+    for (let attempt = 0; attempt < 10_000 || Object.values(counts).includes(0); attempt++) {
       const path = join(home, 'work/inner');
       const { real, device, inode } = paths.lookUp(path, mallory, defaultSettings.hostFiles);
       if (real === undefined || device === undefined || inode === undefined) {
@@ -118,6 +119,4 @@ test('a path that is exchanged all the time shows what was approved or nothing',
     await once(swapper, 'exit');
   }
   expect(wrong).toEqual([]);
-  // The race was really run: each of its outcomes was seen.
-  for (const count of Object.values(counts)) expect(count).toBeGreaterThan(0);
 }, 180_000);
