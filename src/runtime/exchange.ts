@@ -15,7 +15,7 @@ import { containerIdPattern } from './arguments.js';
 export const replySlots = 32;
 
 /** Where a waiting launcher has its container's standard input, output and error. */
-export const launcherStreams = [6, 1, 2] as const;
+export const launcherStreams = [4, 5, 6] as const;
 
 /** ASCII unit separator: stands between fields that may hold blanks. */
 export const separator = '\u001f';

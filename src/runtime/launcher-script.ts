@@ -142,17 +142,18 @@ ask() {
   # Opened both ways first, because opening one end of a pipe waits for the other.
   [ -p "$folder/requests" ] && [ -p "$folder/reply-$slot" ] || return 1
   { command exec 7<>"$folder/requests" 9<>"$folder/reply-$slot" 8<"$folder/reply-$slot" 9<&-; } 2>/dev/null || return 1
+  # While a builtin runs with a redirection, the container's own streams stand elsewhere, and the daemon looks at
+  # them while this writes and waits: it is to find them at 4, 5 and 6.
+  command exec 4<&0 5>&1 6>&2 || return 1
   printf 'prepare %s %s %s %s %s %s\\037%s\\037%s\\037%s\\n' \\
     "$slot" "$$" "$verb" "$systemd" "$format" "$id" "$log" "$bundle" "$pid_file" >&7
-  # While \`read\` has its own input, the container's is found at descriptor 6.
-  exec 6<&0
   reply=
   while IFS= read -r reply <&8; do
     case $reply in "$$ "*) break ;; esac
     reply=
   done
   [ -z "$reply" ] || printf 'done %s %s\\n' "$slot" "$$" >&7
-  exec 6<&- 7<&- 8<&-
+  exec 4<&- 5>&- 6>&- 7<&- 8<&-
   case $reply in
     "$$ ok") return 0 ;;
     "$$ failed "*)

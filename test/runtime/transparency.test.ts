@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EngineVersion } from '../support/engines.js';
 import { IsolatingEngine } from './support/isolating-engine.js';
-import { type VerbRow, verbTable } from './support/verb-table.js';
+import type { VerbRow } from './support/verb-row.js';
+import { verbTable } from './support/verb-table.js';
 
 const targets: readonly { version: EngineVersion; store: 'overlay2' | 'containerd' }[] = [
   { version: '26.1', store: 'overlay2' },
