@@ -32,15 +32,6 @@ const entriesSchema = z.looseObject({
   'default-runtime': z.string().optional(),
 });
 
-/** The runtimes that a daemon.json names, and its default. */
-export function readRuntimes(text: string): { runtimes: Record<string, unknown>; defaultRuntime?: string } {
-  const entries = parseEntries(text);
-  return {
-    runtimes: entries.runtimes ?? {},
-    ...(entries['default-runtime'] === undefined ? {} : { defaultRuntime: entries['default-runtime'] }),
-  };
-}
-
 /**
  * Registers the runtime and makes it the default.
  * @param text content of daemon.json; undefined when there is no such file

@@ -17,7 +17,6 @@ export type {
   ImageFacts,
   MountFacts,
   Need,
-  NetworkFacts,
   PathFacts,
   SocketImageFacts,
   VolumeFacts,

@@ -122,16 +122,6 @@ export function mountPrivateBind(path: string): void {
   mount('none', path, null, mountFlag.private, null, `${path} as private`);
 }
 
-/** Binds a single file or folder at a path, without what is mounted below it. */
-export function mountBind(source: string, target: string): void {
-  mount(source, target, null, mountFlag.bind, null, `${source} at ${target}`);
-}
-
-/** Makes a mount private: it neither sends nor gets mount events from here on. */
-export function makePrivate(path: string): void {
-  mount('none', path, null, mountFlag.private, null, `${path} as private`);
-}
-
 /** Takes a mount and everything below it out of the tree at once; it goes on living where it is still in use. */
 export function detach(path: string): void {
   umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
