@@ -17,9 +17,10 @@ import { terminateGrpc } from './grpc.js';
 import { passedFields, type RequestHead } from './head.js';
 import { tunnel, tunnelAnswer, upgradeFor } from './hijack.js';
 import type { AllowedRequest } from './judge.js';
-import { answerMissing } from './missing-container.js';
+import { withStandIn } from './missing-container.js';
 import { grpcWatcher } from './record.js';
 import type { RoutedRequest } from './route-request.js';
+import { isSeenThrough } from './volume-turns.js';
 
 /** A request that may be sent, with everything that its sending needs. */
 export interface Errand {
@@ -49,20 +50,25 @@ interface Tunnel {
 
 async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Promise<Tunnel | undefined> {
   const { routed, allowed, booking } = errand;
+  if (allowed.missing !== undefined) {
+    const { request, givenName } = withStandIn(allowed.request, allowed.missing);
+    const asked = engineRequest(exchange, { ...errand, allowed: { ...allowed, request } });
+    noteFailure(exchange, await forward(exchange, asked, proxy.pool, { givenName }));
+    return undefined;
+  }
   const request = engineRequest(exchange, errand);
   if (booking !== undefined) {
     await forwardBooked(exchange, request, booking, proxy);
-    return undefined;
-  }
-  if (allowed.missing !== undefined) {
-    const place = { reference: allowed.missing, version: routed.version };
-    noteFailure(exchange, await answerMissing(exchange, request, place, proxy.pool));
     return undefined;
   }
   const asked = routed.match.params['id'] ?? allowed.request.query.get('container')?.[0] ?? '';
   const served = await carryOutFiles(exchange, request, { ...allowed, asked }, proxy);
   if (served !== undefined) {
     noteFailure(exchange, served);
+    return undefined;
+  }
+  if (isSeenThrough(allowed.request)) {
+    await forwardToTheEnd(exchange, request, proxy);
     return undefined;
   }
   const tunnels = tunnelAnswer(routed.route, request.upgrade);
@@ -149,6 +155,17 @@ async function forwardBooked(
   } finally {
     if (!settled) booking.abandon();
   }
+}
+
+/** Forwards a request that is seen through, whether its client waits for the answer or not. */
+async function forwardToTheEnd(
+  exchange: Exchange,
+  request: EngineRequest,
+  proxy: ProxyContext,
+): Promise<void> {
+  const outcome = await forward(exchange, request, proxy.pool, { hold: true });
+  if (outcome.kind === 'held') outcome.answer.release();
+  else noteFailure(exchange, outcome);
 }
 
 function openTunnel(exchange: Exchange, engine: Socket, request: JudgedRequest, proxy: ProxyContext): Tunnel {

@@ -12,7 +12,7 @@ import { type EngineRequest, writeEngineHead } from './engine-request.js';
 import { ProxyError } from './errors.js';
 import type { ClientWatcher, Exchange } from './exchange.js';
 import { ChunkedFraming } from './framing.js';
-import { type GivenName, withGivenName, withLength } from './given-name.js';
+import { type GivenName, rewordedLimit, withClientsWord } from './given-name.js';
 import { JudgedBody } from './judged-body.js';
 import { type BodySink, bodyFraming } from './request-body.js';
 
@@ -37,7 +37,7 @@ export interface ForwardOptions {
   readonly tunnels?: (head: AnswerHead) => boolean;
   /** Hold the answer back instead of passing it on. */
   readonly hold?: boolean;
-  /** The client's word for the container that the request names by its full id: what the engine's errors get. */
+  /** The client's word for the container that the request names by its full id, for the engine's errors. */
   readonly givenName?: GivenName;
   /** Judges the body while it streams. The caller closes it. */
   readonly bodyJudge?: StreamJudge;
@@ -157,8 +157,10 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     return 'http';
   }
 
+  /** Errors are held until they are whole; what is longer than they can be passes as it is. */
   #isReworded({ status, framing }: AnswerHead): boolean {
-    return this.#options.givenName !== undefined && status >= 400 && framing.kind !== 'none';
+    if (this.#options.givenName === undefined || status < 400) return false;
+    return framing.kind !== 'length' || framing.length <= rewordedLimit;
   }
 
   #passHead(head: AnswerHead, bytes: Buffer, bodyStart: number): void {
@@ -183,10 +185,14 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
       return;
     }
     held.size += bytes.length;
-    if (held.size > heldLimit) {
+    held.parts.push(bytes);
+    const { hold } = this.#options;
+    if (held.size <= (hold === true ? heldLimit : rewordedLimit)) return;
+    if (hold === true) {
       throw new ProxyError('COFFERDAM_ENGINE_ANSWER', "the engine's answer is larger than it can be");
     }
-    held.parts.push(bytes);
+    this.#held = undefined;
+    this.#throttle(this.#write(held.head, Buffer.concat(held.parts)));
   }
 
   #throttle(clientTakesMore: boolean): void {
@@ -220,16 +226,21 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
       this.#resolve({ kind: 'held', answer });
       return;
     }
-    const content = givenName === undefined ? answer.content : withGivenName(answer.content, givenName);
-    this.#release(withLength(answer.head, content.length), content);
+    if (givenName === undefined) answer.release();
+    else this.#release(...withClientsWord(answer, givenName));
     this.#resolve({ kind: 'answered' });
   }
 
   #release(head: AnswerHead, body: Buffer): void {
+    this.#write(head, body);
+    this.#exchange.connection.answered(this.#exchange, this.#keepAlive);
+  }
+
+  /** @returns whether the client takes more */
+  #write(head: AnswerHead, body: Buffer): boolean {
     const text = Buffer.from(writeAnswerHead(head, this.#keepAlive ? undefined : 'close'), 'latin1');
     this.#exchange.status = head.status;
-    this.#client.write(Buffer.concat([text, body]));
-    this.#exchange.connection.answered(this.#exchange, this.#keepAlive);
+    return this.#client.write(Buffer.concat([text, body]));
   }
 
   #heldAnswer({ head, parts }: { readonly head: AnswerHead; readonly parts: readonly Buffer[] }): HeldAnswer {

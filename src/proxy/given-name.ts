@@ -1,7 +1,7 @@
 /**
  * The client's own word for a container in the engine's error texts. The engine got the full id that was judged, and
  * puts it where it would have put what the client wrote. It must never touch an id that the engine itself chose to
- * show, nor anything but errors.
+ * show, nor anything but errors, nor change how the end of an answer is known.
  */
 import type { AnswerHead } from './answer-head.js';
 
@@ -9,11 +9,16 @@ import type { AnswerHead } from './answer-head.js';
 export interface GivenName {
   readonly id: string;
   readonly given: string;
+  /** The id belongs to nothing: wherever it shows, it stands for the client's word. */
+  readonly invented?: boolean;
 }
 
+/** Longest error body that is looked at, in bytes; the engine's own are a few hundred. Longer ones pass as they are. */
+export const rewordedLimit = 64 * 1024;
+
 /**
- * Where moby (v20.10 to v29) repeats what it was given: daemon/{attach,archive,delete,export,restart,stop}.go and
- * server/router/container. In all other places it shows the container's id or name of its own accord.
+ * Where moby (v20.10 to v29) repeats what it was given: daemon/{attach,archive,checkpoint,delete,exec,export,restart,
+ * stop}.go and server/router/container. In all other places it shows the container's id or name of its own accord.
  */
 const places: readonly (readonly [before: string, behind: string])[] = [
   ['^{"message":"[Cc]annot kill container: ', ''],
@@ -22,32 +27,82 @@ const places: readonly (readonly [before: string, behind: string])[] = [
   ['^{"message":"Error exporting container ', ''],
   ['^{"message":"cannot remove container \\\\"', '\\\\"'],
   ['removal of container ', ' is already in progress'],
-  ['^{"message":"container ', ' is paused, unpause the container before attach'],
-  ['^{"message":"container ', ' is restarting, wait until the container is running'],
+  // An attach that fails is answered in plain text.
+  ['^(?:{"message":")?container ', ' is paused, unpause the container before attach'],
+  ['^(?:{"message":")?container ', ' is restarting, wait until the container is running'],
+  ['^{"message":"Container ', ' is paused, unpause the container before exec'],
+  ['^{"message":"[Cc]annot checkpoint container ', ': '],
+  ['^{"message":"Container ', ' not running'],
+  ['^{"message":"checkpoint .* (?:does not exist|already exists) for container ', ''],
   ['^{"message":"Could not find the file .* in container ', '"'],
   ['No such container: ', ''],
 ];
 
 /** Puts the client's word into an error body of the engine. */
-export function withGivenName(body: Buffer, { id, given }: GivenName): Buffer {
+export function withGivenName(body: Buffer, name: GivenName): Buffer {
   const text = body.toString('utf8');
-  if (!text.includes(id)) return body;
-  // A reference that leads to a container has no character that JSON escapes.
-  const reworded = places.reduce(
-    (result, [before, behind]) => result.replace(new RegExp(`(${before})${id}(?=${behind})`), `$1${given}`),
-    text,
-  );
-  return Buffer.from(reworded);
+  if (!text.includes(name.id)) return body;
+  return Buffer.from(reworded(text, name));
 }
 
-/** The head of an answer whose body was replaced by one of another length. */
-export function withLength(head: AnswerHead, length: number): AnswerHead {
-  const others = head.fields.filter(({ key }) => key !== 'content-length' && key !== 'transfer-encoding');
-  const at = head.fields.findIndex(({ key }) => key === 'content-length');
-  const field = { name: 'Content-Length', key: 'content-length', value: String(length) };
-  return {
-    ...head,
-    fields: others.toSpliced(at === -1 ? others.length : at, 0, field),
-    framing: { kind: 'length', length },
-  };
+function reworded(text: string, { id, given, invented }: GivenName): string {
+  const word = text.startsWith('{') ? escaped(given) : given;
+  if (invented === true) return text.replaceAll(id, () => word);
+  return places.reduce(
+    (result, [before, behind]) =>
+      result.replace(new RegExp(`(${before})${id}(?=${behind})`), (_all, kept) => `${kept}${word}`),
+    text,
+  );
+}
+
+/** As Go's encoding/json writes it in a string (encoding/json, appendString with escapeHTML). */
+function escaped(text: string): string {
+  const quoted = JSON.stringify(text).slice(1, -1);
+  return quoted.replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/**
+ * An error as the client gets it: its head, and its body with the framing that it had.
+ * @param content the body without chunk framing
+ */
+export function withClientsWord(
+  { head, content }: { readonly head: AnswerHead; readonly content: Buffer },
+  name: GivenName,
+): [head: AnswerHead, body: Buffer] {
+  switch (head.framing.kind) {
+    case 'none':
+      return [withoutBody(head, name), content];
+    case 'length': {
+      const body = withGivenName(content, name);
+      return [withLength(head, body.length), body];
+    }
+    case 'chunked': {
+      const body = withGivenName(content, name);
+      const size = Buffer.from(`${body.length.toString(16)}\r\n`);
+      const end = Buffer.from(body.length === 0 ? '\r\n' : '\r\n0\r\n\r\n');
+      return [head, Buffer.concat([size, body, end])];
+    }
+    case 'until-close':
+      return [head, withGivenName(content, name)];
+  }
+}
+
+function withLength(head: AnswerHead, length: number): AnswerHead {
+  const fields = head.fields.map((field) =>
+    field.key === 'content-length' ? { ...field, value: String(length) } : field,
+  );
+  return { ...head, fields };
+}
+
+/**
+ * An error that answers a HEAD has no body to look at, but tells its length. The only such endpoint that names a
+ * container is the one about its files, and its 404 repeats the name once (moby daemon/errors.go).
+ */
+function withoutBody(head: AnswerHead, { id, given }: GivenName): AnswerHead {
+  const told = Number(head.fields.find(({ key }) => key === 'content-length')?.value);
+  if (head.status !== 404 || !(told > id.length)) return head;
+  return withLength(head, told - id.length + Buffer.byteLength(escaped(given)));
 }

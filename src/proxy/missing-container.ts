@@ -1,48 +1,28 @@
 /**
- * Requests about a container that isn't there. The engine is asked to show it, and its own refusal is what the client
- * gets: whatever takes that name between our look and the engine's is never touched, because nobody has judged it.
+ * Requests about a container that isn't there. The engine gets them with an id that was never given to anything, and
+ * its own refusal, with the client's word put back, is what the client gets: whatever takes the name between our look
+ * and the engine's is never touched, because nobody has judged it.
  */
-import { canonicalPath, type Route, routes } from '../engine/routes.js';
-import type { EnginePool } from './engine-pool.js';
-import type { EngineRequest } from './engine-request.js';
-import type { Exchange } from './exchange.js';
-import { type ForwardOutcome, forward } from './forward.js';
-import { RequestProblems, type RoutedRequest } from './route-request.js';
+import { randomBytes } from 'node:crypto';
+import type { JudgedRequest } from '../rules/rule.js';
+import type { GivenName } from './given-name.js';
 
-const inspect: Route | undefined = routes.find(({ name }) => name === 'container.inspect');
-
-/**
- * Answers a request about a missing container in the engine's words.
- * @param request as it would have been sent
- * @param reference the container as the client named it
- * @throws RequestProblems when the body is still on its way, or the container is there now
- */
-export async function answerMissing(
-  exchange: Exchange,
-  request: EngineRequest,
-  { reference, version }: { readonly reference: string; readonly version: RoutedRequest['version'] },
-  pool: EnginePool,
-): Promise<ForwardOutcome> {
-  if (inspect === undefined || request.body.kind === 'stream') throw noSuchContainer(reference);
-  const look: EngineRequest = {
-    ...request,
-    method: request.method === 'HEAD' ? 'HEAD' : 'GET',
-    target: canonicalPath({ route: inspect, params: { id: reference } }, version),
-    contentType: undefined,
-    body: { kind: 'none' },
-    upgrade: undefined,
-    expectsContinue: false,
-  };
-  const outcome = await forward(exchange, look, pool, { hold: true });
-  if (outcome.kind !== 'held') return outcome;
-  if (outcome.answer.head.status < 400) throw noSuchContainer(reference);
-  outcome.answer.release();
-  return { kind: 'answered' };
+/** A request with its missing container replaced, and what the engine's error is to say instead. */
+export interface StandIn {
+  readonly request: JudgedRequest;
+  readonly givenName: GivenName;
 }
 
-function noSuchContainer(reference: string): RequestProblems {
-  const text = `No such container: ${reference}`;
-  return new RequestProblems([
-    { status: 404, field: 'path', reason: text, remedy: 'Name a container that exists.', text },
-  ]);
+/**
+ * Puts an id that can't exist in the place of a missing container's name.
+ * @param given the container as the client named it
+ */
+export function withStandIn(request: JudgedRequest, given: string): StandIn {
+  // As many bits as the engine's own ids have: nobody can make a container of this name before it is used.
+  const id = randomBytes(32).toString('hex');
+  const named =
+    request.route.name === 'image.commit'
+      ? { ...request, query: new Map([...request.query, ['container', [id]]]) }
+      : { ...request, params: { ...request.params, id } };
+  return { request: named, givenName: { id, given, invented: true } };
 }

@@ -59,7 +59,8 @@ export function missingContainer(
   facts: Facts,
   needs: readonly Need[],
 ): string | undefined {
-  const reference = route.name === 'image.commit' ? query.get('container')?.[0] : params['id'];
+  const inPath = route.object === 'container' ? params['id'] : undefined;
+  const reference = route.name === 'image.commit' ? query.get('container')?.[0] : inPath;
   const asked = needs.some((need) => need.kind === 'container' && need.ref === reference);
   return reference !== undefined && asked && facts.container(reference) === undefined ? reference : undefined;
 }

@@ -190,6 +190,7 @@ const files: Scenario = {
         await side.call('GET', `/containers/${id}/archive`, { query: { path: '/etc/passwd' } });
         await side.call('GET', `/containers/${id}/archive`, { query: { path: '/nowhere' } });
         await side.call('GET', `/containers/${id}/archive`);
+        await side.call('HEAD', '/containers/web/archive', { query: { path: '/nowhere' } });
         await side.call('GET', '/containers/web/archive', { query: { path: '/nowhere' } });
         await side.call('GET', `/containers/${id.slice(0, 12)}/archive`, { query: { path: '/nowhere' } });
         const tar = await side.silent('GET', `/containers/${id}/archive`, { query: { path: '/etc/group' } });

@@ -92,6 +92,7 @@ export class Transcript {
       .replace(/\b[0-9a-f]{12}\b/g, (short) => this.#nameOfPrefix(short))
       .replace(/\b(?!0001)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, 'TIME')
       .replace(/\b1[6789]\d{8}(\.\d+|\d{9})?\b/g, 'SECONDS')
+      .replace(/"Status":"Up [^"()]+/g, '"Status":"Up TIME')
       .replace(/"Pid":[1-9]\d*/g, '"Pid":PID')
       .replace(/\/var\/run\/docker\/netns\/[0-9a-f]+/g, 'NETNS');
   }
