@@ -11,6 +11,7 @@ import type { EngineFacts, Facts, JudgedRequest, Need, Rule } from '../rules/rul
 import type { SettingsHolder } from '../settings/watch.js';
 import type { Ledger } from '../uid-allocator/ledger.js';
 import type { EnginePool } from './engine-pool.js';
+import type { VolumeTurns } from './volume-turns.js';
 
 /** Where facts about the engine and its objects come from. Both fail when the engine is away. */
 export interface LookUp {
@@ -34,6 +35,8 @@ export interface ProxyContext {
   readonly hostPaths?: Pick<HostPaths, 'make'> | undefined;
   /** Serves the files of running isolated containers; absent, the engine does it alone. */
   readonly containerFiles?: ContainerFiles | undefined;
+  /** Keeps what volumes are from changing between their look-up and their use. */
+  readonly volumeTurns: VolumeTurns;
   readonly ledger: Pick<Ledger, 'intend' | 'settle' | 'abandon'>;
   readonly audit: Pick<Audit, 'record'>;
   readonly log: Pick<Logger, 'error' | 'warn' | 'info'>;
@@ -41,6 +44,8 @@ export interface ProxyContext {
   readonly judgeGrpc: (request: JudgedRequest) => GrpcJudge;
   /** The judge of a request's body as it streams; undefined for bodies that pass untouched. */
   readonly judgeStream?: ((request: JudgedRequest) => StreamJudge | undefined) | undefined;
+  /** Told of an allowed pull or push, with the client's `X-Registry-Auth`. */
+  readonly noteImage?: ((request: JudgedRequest, registryAuth: string | undefined) => void) | undefined;
   /** True once the proxy is stopping. */
   readonly draining: boolean;
 }

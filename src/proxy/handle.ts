@@ -11,9 +11,11 @@ import { readBody, readsBody } from './read-body.js';
 import { record } from './record.js';
 import { refuse } from './refuse.js';
 import { routeRequest } from './route-request.js';
+import type { Turn } from './volume-turns.js';
 
 /** Takes one request from its head to its record. Never rejects. */
 export async function handle(exchange: Exchange, proxy: ProxyContext): Promise<void> {
+  let turn: Turn | undefined;
   try {
     // head, route: what is asked, in the only way it can be read
     const routed = routeRequest(exchange.requireHead());
@@ -26,10 +28,14 @@ export async function handle(exchange: Exchange, proxy: ProxyContext): Promise<v
     const json = readsBody(exchange, routed)
       ? await readBody(exchange, routed, routed.version ?? engine.apiVersion)
       : {};
+    exchange.reached.read = performance.now();
 
     // lookup, evaluate, apply: the request as the engine is to get it, or a refusal
     const asked = describeRequest(exchange, routed, json, engine, proxy);
+    turn = proxy.volumeTurns.begin(asked);
+    if (turn?.awaited !== undefined) await turn.awaited;
     const allowed = await judge(exchange, asked, proxy);
+    exchange.reached.judged = performance.now();
 
     // bookkeeping begins: noted before the engine hears of it
     const booking = book(allowed, proxy);
@@ -39,6 +45,7 @@ export async function handle(exchange: Exchange, proxy: ProxyContext): Promise<v
   } catch (error) {
     refuse(exchange, error, proxy);
   } finally {
+    turn?.end();
     record(exchange, proxy);
   }
 }

@@ -23,6 +23,7 @@ import { descriptorOf } from './hang-up.js';
 import { listen, socketPath } from './listen.js';
 import { record } from './record.js';
 import { refuse } from './refuse.js';
+import { VolumeTurns } from './volume-turns.js';
 
 export interface ProxyOptions {
   /** Addresses to listen on: `unix:///path`. */
@@ -77,6 +78,8 @@ class SocketProxy implements RunningProxy, ClientConnectionOwner, ProxyContext {
   readonly judgeGrpc: ProxyOptions['judgeGrpc'];
   readonly judgeStream: ProxyContext['judgeStream'];
   draining = false;
+  readonly noteImage: ProxyContext['noteImage'];
+  readonly volumeTurns = new VolumeTurns();
   readonly #options: ProxyOptions;
   readonly #servers: Server[] = [];
   readonly #connections = new Set<ClientConnection>();

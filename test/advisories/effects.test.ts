@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Sender } from '../attacks/sender.js';
 import { caller, Stage } from '../attacks/stage.js';
 import { type EngineVersion, engineVersions } from '../support/engines.js';
 
@@ -123,6 +124,28 @@ describe('files of the host', () => {
     await stage.docker(...offline, '-v', 'copyup:/bin', 'alpine', 'true');
     expect(readdirSync(join(home, 'empty'))).toEqual([]);
     await stage.must('volume', 'rm', 'copyup');
+  });
+
+  test('volume copy-up: a volume that becomes a host folder while a container is made with it', async () => {
+    const other = new Sender(caller.uid, caller.gid, stage.names['shared'] ?? '');
+    await other.ready();
+    try {
+      const folders = Array.from({ length: 12 }, (_, round) => join(home, `becomes-${round}`));
+      for (const [round, folder] of folders.entries()) {
+        mkdirSync(folder);
+        chmodSync(folder, 0o777);
+        const name = `becomes-${round}`;
+        const HostConfig = { NetworkMode: 'none', Binds: [`${name}:/bin`] };
+        const create = stage.send({ path: '/containers/create', body: { Image: 'alpine', HostConfig } });
+        await new Promise((resolve) => setTimeout(resolve, round));
+        const DriverOpts = { type: 'none', o: 'bind', device: folder };
+        await stage.send({ path: '/volumes/create', body: { Name: name, DriverOpts } }, other);
+        expect((await create).status).toBe(201);
+      }
+      expect(folders.flatMap((folder) => readdirSync(folder))).toEqual([]);
+    } finally {
+      other.close();
+    }
   });
 });
 
