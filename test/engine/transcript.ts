@@ -139,7 +139,8 @@ function exchange(socketPath: string, method: string, path: string, call: Call):
     ...(call.upgrade === undefined ? {} : { Connection: 'Upgrade', Upgrade: call.upgrade.protocol }),
     ...call.headers,
   };
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve, fail) => {
+    const reject = (cause: unknown): void => fail(new Error(`${method} ${path} on ${socketPath}`, { cause }));
     const outgoing = request({ socketPath, method, path, headers, agent: false });
     outgoing.on('error', reject);
     outgoing.on('response', (incoming) => {
