@@ -77,6 +77,7 @@ const position = {
   sequence: z.number().int().min(1).describe('Counts the records of this log from 1, without gaps.'),
   chain: z
     .string()
+      'egress.refused',
     .regex(/^[0-9a-f]{64}$/)
     .describe('SHA-256 of the previous record\'s chain and of this line up to `,"chain"`.'),
 };

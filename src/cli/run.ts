@@ -8,12 +8,13 @@ import { type ChosenEngine, chooseEngine } from '../daemon/engine-choice.js';
 import { summary } from '../daemon/summary.js';
 import { DaemonJsonProblem } from '../engine/daemon-json.js';
 import { planRegistration } from '../engine/registration.js';
+import type { Settings } from '../settings/schema.js';
 import { SettingsHolder } from '../settings/watch.js';
 import { supervise } from '../system/supervisor.js';
 import { version } from './main.js';
 import { type Options, parseOptions } from './options.js';
 import { complain, print } from './output.js';
-import { buildAdvice, describePlan } from './setup.js';
+import { describePlan, egressPortOf, restartAdvice } from './setup.js';
 
 /** Runs the daemon until a signal ends it. 0 after SIGTERM or SIGINT; a second one doesn't wait for the drain. */
 export async function run(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
@@ -33,6 +34,7 @@ export async function run(argv: readonly string[], environment: NodeJS.ProcessEn
     stateDir: options.state,
     runDir: options.runDir,
     environment,
+    egressPort: egressPortOf(settings.current),
     onProgress: complain,
   });
   const daemon = new Daemon({
@@ -45,7 +47,7 @@ export async function run(argv: readonly string[], environment: NodeJS.ProcessEn
     log,
   });
   await daemon.start();
-  await introduce(daemon, engine, options);
+  await introduce(daemon, engine, options, settings.current);
   const supervision = supervise(environment);
   supervision.ready(`serves ${options.listen.join(', ')}`);
   process.on('SIGHUP', () => settings.reload());
@@ -59,34 +61,46 @@ export async function run(argv: readonly string[], environment: NodeJS.ProcessEn
   return 0;
 }
 
-async function introduce(daemon: Daemon, engine: ChosenEngine, options: Options): Promise<void> {
+async function introduce(
+  daemon: Daemon,
+  engine: ChosenEngine,
+  options: Options,
+  settings: Settings,
+): Promise<void> {
   const lines = summary({
     status: await daemon.status(),
     embedded: engine.embedded,
     backend: engine.backend.version,
     cliPlugins: engine.cliPlugins,
     warnings: engine.warnings,
-    setup: engine.embedded ? [] : missingSetup(engine, options),
+    setup: engine.embedded ? [] : missingSetup(engine, options, settings),
   });
   for (const line of lines) print(line);
 }
 
 /** What `cofferdam setup` would change, and what else a person has to do; none for an engine that is prepared. */
-function missingSetup(engine: ChosenEngine, options: Options): string[] {
+function missingSetup(engine: ChosenEngine, options: Options, settings: Settings): string[] {
   let plan: ReturnType<typeof planRegistration>;
   try {
-    plan = planRegistration({ socket: engine.socket, stateDir: options.state, launcher: engine.launcher });
+    plan = planRegistration({
+      socket: engine.socket,
+      stateDir: options.state,
+      launcher: engine.launcher,
+      egressPort: egressPortOf(settings),
+    });
   } catch (error) {
     if (error instanceof DaemonJsonProblem) return [`  ${error.message}`];
     throw error;
   }
-  const advice = buildAdvice(plan).map((line) => `  ${line}`);
+  const advice = restartAdvice(plan).map((line) => `  ${line}`);
   if (plan.changes.length === 0) return advice;
   const flags = [`--engine unix://${engine.socket}`];
   if (options.state !== '/var/lib/cofferdam') flags.push(`--state ${options.state}`);
   if (options.runDir !== '/run/cofferdam') flags.push(`--run-dir ${options.runDir}`);
   return [
-    '  The engine lacks the isolating runtime: containers and builds are refused until it is registered.',
+    plan.changesRuntime
+      ? '  The engine lacks the isolating runtime: containers and builds are refused until it is registered.'
+      : '  The engine doesn’t connect through cofferdam as registryAccess.egress asks.',
     `  \`cofferdam setup ${flags.join(' ')}\` changes:`,
     ...describePlan(plan).map((line) => `    ${line}`),
     ...advice,

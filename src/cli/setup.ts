@@ -2,8 +2,15 @@
  * `cofferdam setup`: registers the runtime with the engine of this host.
  */
 import { engineSearchPath, findEngine } from '../engine/find.js';
-import { applyRegistration, planRegistration, type RegistrationPlan } from '../engine/registration.js';
+import {
+  applyRegistration,
+  planRegistration,
+  type RegistrationPlan,
+  usesProxy,
+} from '../engine/registration.js';
 import { installLauncher, launcherPaths } from '../runtime/launcher.js';
+import { loadSettings } from '../settings/load.js';
+import type { Settings } from '../settings/schema.js';
 import { parseOptions } from './options.js';
 import { colour, complain, print } from './output.js';
 
@@ -28,17 +35,32 @@ export function describePlan(plan: RegistrationPlan): string[] {
   ];
 }
 
-/** What a person still has to do for isolated builds; nothing when dockerd has the environment already. */
-export function buildAdvice(plan: RegistrationPlan): string[] {
-  if (plan.missingEnvironment.length === 0) return [];
-  if (plan.dropIn)
+/** What a person still has to do with dockerd; nothing when it has everything already. */
+export function restartAdvice(plan: RegistrationPlan, proxyPending = false): string[] {
+  const missing = plan.missingEnvironment;
+  const proxy = (plan.changesProxies && plan.pid !== undefined) || proxyPending || missing.some(isProxy);
+  const reasons = [
+    ...(missing.some((entry) => !isProxy(entry)) ? ['RUN steps of builds are isolated too'] : []),
+    ...(proxy ? ['it connects to registries through cofferdam'] : []),
+  ].join(' and ');
+  if (reasons === '') return [];
+  if (missing.length > 0 && plan.dropIn === undefined)
     return [
-      `restart dockerd once, so that RUN steps of builds are isolated too: systemctl restart ${plan.dropIn.unit}`,
+      `start dockerd with this in its environment, so that ${reasons}:`,
+      ...missing.map((entry) => `  ${entry}`),
     ];
   return [
-    'start dockerd with this in its environment, so that RUN steps of builds are isolated too:',
-    ...plan.missingEnvironment.map((entry) => `  ${entry}`),
+    `restart dockerd once, so that ${reasons}: systemctl restart ${plan.dropIn?.unit ?? 'docker.service'}`,
   ];
+}
+
+function isProxy(entry: string): boolean {
+  return /^(HTTPS?|NO)_PROXY=/.test(entry);
+}
+
+/** The port of the engine's way out, where the settings in force want one. */
+export function egressPortOf({ registryAccess }: Settings): number | undefined {
+  return registryAccess.egress ? registryAccess.egressPort : undefined;
 }
 
 /** Registers the runtime, or with --dry-run only says what would change. 1 when there is no engine to register with. */
@@ -52,11 +74,13 @@ export async function setup(argv: readonly string[], environment: NodeJS.Process
     );
     return 1;
   }
+  const egressPort = egressPortOf(loadSettings(options.settings));
   const registration = {
     socket: engine?.socket,
     stateDir: options.state,
     launcher: launcherPaths(options.state).launcher,
     daemonJson,
+    egressPort,
   };
   const plan = planRegistration(registration);
   for (const line of describePlan(plan)) print(line);
@@ -71,6 +95,8 @@ export async function setup(argv: readonly string[], environment: NodeJS.Process
   print(
     `${colour('green', 'ok')}  ${engine === undefined ? 'dockerd takes it when it starts' : 'the engine isolates every new container'}`,
   );
-  for (const line of buildAdvice(plan)) print(line);
+  const asked = engine !== undefined && egressPort !== undefined;
+  const pending = asked && !(await usesProxy(engine.socket, egressPort));
+  for (const line of restartAdvice(plan, pending)) print(line);
   return 0;
 }

@@ -25,6 +25,7 @@ import { serveRuntime } from '../runtime/serve.js';
 import type { SettingsHolder } from '../settings/watch.js';
 import { type Ledger, openLedger } from '../uid-allocator/ledger.js';
 import { ContainerSocket } from './container-socket.js';
+import { EgressKeeper } from './egress.js';
 import type { ChosenEngine } from './engine-choice.js';
 import { followPolicy } from './policy.js';
 import { PreparationWatch } from './preparation.js';
@@ -122,6 +123,9 @@ export class Daemon {
       containerFiles: new ContainerFiles(client, (id) => ledger.read(id)),
       rules,
       hostPaths,
+    const egress = new EgressKeeper({ settings, stateDir, client, audit, log });
+    this.#undo.push(() => egress.close());
+    await egress.open();
       callerOf: (peer) => lineage.callerOf(peer),
       judgeGrpc: (request) => grpcJudgeFor(request, client, settings, pushRefusal(request)),
       judgeStream: (request) => streamJudgeFor(request, client),
@@ -134,6 +138,7 @@ export class Daemon {
     this.#tellEvents(audit);
     void renewSockets({ client, records: ledger.survey().containers, socket: containerSocket.path, log });
   }
+      noteImage: (request, registryAuth) => egress.note(request, registryAuth),
 
   /** What of the host is the engine's and ours, and so out of every container's reach. */
   #ownPlaces(): OwnPlaces {

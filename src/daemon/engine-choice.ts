@@ -20,6 +20,8 @@ export interface EngineChoiceOptions {
   readonly stateDir: string;
   readonly runDir: string;
   readonly environment: NodeJS.ProcessEnv;
+  /** Port of the proxy through which an embedded engine is to connect; undefined for none. */
+  readonly egressPort: number | undefined;
   /** Told in words what is being done, for a person who waits. */
   readonly onProgress: (message: string) => void;
 }
@@ -58,6 +60,7 @@ export async function chooseEngine(options: EngineChoiceOptions): Promise<Chosen
   const engine = await ensureEmbeddedEngine({
     ...places,
     launcher: installed.launcher,
+    egressPort: options.egressPort,
     onProgress: options.onProgress,
   });
   return {

@@ -1,9 +1,10 @@
 /**
- * Puts cofferdam's runtime into the text of a daemon.json and takes it out again. Everything else in the text stays
- * byte for byte: order, indentation, numbers. Must never write to disk.
+ * Puts cofferdam's runtime and proxy into the text of a daemon.json and takes them out again. Everything else in the
+ * text stays byte for byte: order, indentation, numbers. Must never write to disk.
  */
 import { applyEdits, modify, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import { z } from 'zod';
+import { type EngineProxies, ownProxies } from './engine-proxies.js';
 
 /** The runtime's name: the one that Docker's Enhanced Container Isolation uses. */
 export const runtimeName = 'sysbox-runc';
@@ -30,6 +31,7 @@ export type PreviousEntries = z.infer<typeof previousEntriesSchema>;
 const entriesSchema = z.looseObject({
   runtimes: z.record(z.string(), z.unknown()).optional(),
   'default-runtime': z.string().optional(),
+  proxies: z.record(z.string(), z.unknown()).optional(),
 });
 
 /**
@@ -65,7 +67,7 @@ export function mergeRuntime(
 /** Takes the runtime out again and puts back what {@link mergeRuntime} replaced. */
 export function unmergeRuntime(text: string, previous: PreviousEntries): string {
   const entries = parseEntries(text);
-  let after = text;
+  let after = mergeProxies(text, undefined);
   if (entries['default-runtime'] === runtimeName)
     after = set(after, ['default-runtime'], previous.defaultRuntime);
   if (entries.runtimes && runtimeName in entries.runtimes) {
@@ -74,6 +76,23 @@ export function unmergeRuntime(text: string, previous: PreviousEntries): string 
     after = set(after, path, previous.runtime);
   }
   return after;
+}
+
+/**
+ * Names the proxy of dockerd's own connections, or with undefined takes ours out again.
+ * @throws DaemonJsonProblem when the file names another proxy: the two can't be chained
+ */
+export function mergeProxies(text: string, proxies: EngineProxies | undefined): string {
+  const { proxies: current } = parseEntries(text);
+  const own = current !== undefined && ownProxies(current);
+  if (proxies === undefined) return own ? set(text, ['proxies'], undefined) : text;
+  if (current !== undefined && !own && Object.keys(current).length > 0) {
+    throw new DaemonJsonProblem(
+      'it names proxies of its own, and registryAccess.egress can be no second one: remove them, or set registryAccess.egress to false',
+    );
+  }
+  const same = JSON.stringify(current) === JSON.stringify(proxies);
+  return same ? text : set(text, ['proxies'], proxies);
 }
 
 function parseEntries(text: string): z.infer<typeof entriesSchema> {

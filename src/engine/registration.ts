@@ -27,6 +27,7 @@ import { z } from 'zod';
 import {
   DaemonJsonProblem,
   lineChanges,
+  mergeProxies,
   mergeRuntime,
   type PreviousEntries,
   previousEntriesSchema,
@@ -34,6 +35,7 @@ import {
   unmergeRuntime,
 } from './daemon-json.js';
 import { commandLine, environmentOf, signalProcess, unitOf } from './embedded/process-id.js';
+import { engineProxies, proxyAddress, proxyEnvironment } from './engine-proxies.js';
 import { daemonFlags, defaultDaemonJson, enginePid } from './find.js';
 
 export interface RegistrationOptions {
@@ -45,6 +47,8 @@ export interface RegistrationOptions {
   /** The file that the person named, else the one that dockerd was started with. */
   readonly daemonJson?: string | undefined;
   readonly systemdFolder?: string;
+  /** Port of the proxy through which dockerd is to connect; undefined for none of ours. */
+  readonly egressPort?: number | undefined;
 }
 
 /** What setup would do, decided without doing anything. */
@@ -56,7 +60,11 @@ export interface RegistrationPlan {
   /** Lines of daemon.json that change, marked as in a diff; none when nothing needs to. */
   readonly changes: readonly string[];
   readonly pid: number | undefined;
-  /** Environment that dockerd needs for isolated builds, and doesn't have yet. */
+  /** False when the runtime is registered already, and only the proxy isn't. */
+  readonly changesRuntime: boolean;
+  /** Whether the proxy in daemon.json changes, which a running dockerd doesn't notice. */
+  readonly changesProxies: boolean;
+  /** Environment that dockerd needs (for isolated builds, for the proxy before 23.0) and doesn't have yet. */
   readonly missingEnvironment: readonly string[];
   /** A systemd drop-in that gives it that environment, where systemd runs dockerd. */
   readonly dropIn: { readonly file: string; readonly text: string; readonly unit: string } | undefined;
@@ -88,8 +96,16 @@ export function planRegistration(options: RegistrationOptions): RegistrationPlan
   const named = options.daemonJson ?? flags.configFile;
   const daemonJson = existsSync(named) ? realpathSync(named) : named;
   const before = existsSync(daemonJson) ? readFileSync(daemonJson, 'utf8') : undefined;
-  const { text: after, previous } = mergeRuntime(before, options.launcher);
-  const environment = buildEnvironment(options.launcher, pid);
+  const { text: registered, previous } = mergeRuntime(before, options.launcher);
+  const knows = pid === undefined || knowsWord(pid, proxyWord);
+  const port = options.egressPort;
+  const after = mergeProxies(registered, port !== undefined && knows ? engineProxies(port) : undefined);
+  const environment = [
+    ...buildEnvironment(options.launcher, pid),
+    ...(port === undefined || knows
+      ? []
+      : Object.entries(proxyEnvironment(port)).map((pair) => pair.join('='))),
+  ];
   const missing = environment.filter((entry) => pid === undefined || !environmentOf(pid).includes(entry));
   const unit = pid === undefined ? undefined : unitOf(pid);
   return {
@@ -99,8 +115,11 @@ export function planRegistration(options: RegistrationOptions): RegistrationPlan
     previous,
     changes: before === after ? [] : lineChanges(before ?? '', after),
     pid,
+    changesRuntime: registered !== before,
+    changesProxies: after !== registered,
     missingEnvironment: missing,
-    dropIn: unit && missing.length > 0 ? dropIn(unit, missing, options.systemdFolder) : undefined,
+    // Whole, because it replaces the one of an earlier setup.
+    dropIn: unit && missing.length > 0 ? dropIn(unit, environment, options.systemdFolder) : undefined,
   };
 }
 
@@ -108,7 +127,7 @@ export function planRegistration(options: RegistrationOptions): RegistrationPlan
 function buildEnvironment(launcher: string, pid: number | undefined): string[] {
   const folder = join(dirname(launcher), 'buildkit');
   const entries = [`DOCKER_BUILDKIT_RUNC_COMMAND=${join(folder, 'runc')}`];
-  if (pid === undefined || knowsBuildkitVariable(pid)) return entries;
+  if (pid === undefined || knowsWord(pid, 'DOCKER_BUILDKIT_RUNC_COMMAND')) return entries;
   const path = environmentOf(pid)
     .find((entry) => entry.startsWith('PATH='))
     ?.slice('PATH='.length);
@@ -118,8 +137,11 @@ function buildEnvironment(launcher: string, pid: number | undefined): string[] {
   return [...entries, `PATH=${[folder, ...rest].join(':')}`];
 }
 
-function knowsBuildkitVariable(pid: number): boolean {
-  return readFileSync(`/proc/${pid}/exe`).includes('DOCKER_BUILDKIT_RUNC_COMMAND');
+/** What a dockerd that reads `proxies` in daemon.json (23.0 and later) may say; an older one doesn't start with it. */
+const proxyWord = 'overriding existing proxy variable';
+
+function knowsWord(pid: number, word: string): boolean {
+  return readFileSync(`/proc/${pid}/exe`).includes(word);
 }
 
 function dropIn(unit: string, environment: readonly string[], folder = '/etc/systemd/system') {
@@ -128,7 +150,7 @@ function dropIn(unit: string, environment: readonly string[], folder = '/etc/sys
     unit,
     file: join(folder, `${unit}.d`, 'cofferdam.conf'),
     text: [
-      '# RUN steps of builds in a user namespace; removed by `cofferdam unsetup`.',
+      '# What cofferdam needs in dockerd; removed by `cofferdam unsetup`.',
       '[Service]',
       ...lines,
       '',
@@ -238,6 +260,15 @@ const runtimesSchema = z.object({
 export async function engineRuntimes(
   socketPath: string,
 ): Promise<{ defaultRuntime: string; paths: ReadonlyMap<string, string> }> {
+  const info = runtimesSchema.parse(await engineInfo(socketPath));
+  const entries = Object.entries(info.Runtimes ?? {});
+  return {
+    defaultRuntime: info.DefaultRuntime,
+    paths: new Map(entries.map(([name, runtime]) => [name, runtime.path ?? name])),
+  };
+}
+
+async function engineInfo(socketPath: string): Promise<unknown> {
   const text = await new Promise<string>((resolve, reject) => {
     const request = get(
       { socketPath, path: '/info', agent: false, headers: { host: 'docker' } },
@@ -250,12 +281,14 @@ export async function engineRuntimes(
     );
     request.on('error', reject);
   });
-  const info = runtimesSchema.parse(JSON.parse(text));
-  const entries = Object.entries(info.Runtimes ?? {});
-  return {
-    defaultRuntime: info.DefaultRuntime,
-    paths: new Map(entries.map(([name, runtime]) => [name, runtime.path ?? name])),
-  };
+  return JSON.parse(text);
+}
+
+const proxySchema = z.object({ HttpProxy: z.string().nullish() });
+
+/** Whether a running engine makes its connections through our proxy (`GET /info`). */
+export async function usesProxy(socketPath: string, port: number): Promise<boolean> {
+  return proxySchema.parse(await engineInfo(socketPath)).HttpProxy === proxyAddress(port);
 }
 
 function notePath(stateDir: string): string {

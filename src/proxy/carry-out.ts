@@ -57,6 +57,8 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
     return undefined;
   }
   const request = engineRequest(exchange, errand);
+  const registryAuth = request.fields.find(({ key }) => key === 'x-registry-auth');
+  proxy.noteImage?.(allowed.request, registryAuth?.value);
   if (booking !== undefined) {
     await forwardBooked(exchange, request, booking, proxy);
     return undefined;

@@ -36,6 +36,7 @@ export interface ProxyOptions {
   readonly rules: readonly Rule[];
   readonly judgeGrpc: (request: JudgedRequest) => GrpcJudge;
   readonly judgeStream?: ProxyContext['judgeStream'];
+  readonly noteImage?: ProxyContext['noteImage'];
   readonly audit: Pick<Audit, 'record'>;
   readonly log: Pick<Logger, 'error' | 'warn' | 'info'>;
   /** Makes the sources of bind mounts that aren't there yet, with the caller's rights; absent, none is made. */
@@ -99,6 +100,7 @@ class SocketProxy implements RunningProxy, ClientConnectionOwner, ProxyContext {
     this.log = options.log;
     this.judgeGrpc = options.judgeGrpc;
     this.judgeStream = options.judgeStream;
+    this.noteImage = options.noteImage;
   }
 
   async listen(): Promise<void> {

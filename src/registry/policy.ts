@@ -71,6 +71,13 @@ function entriesFor(address: string, access: RegistryAccess): readonly CompiledE
   return [...named, ...wildcards.filter(({ entry }) => addressMatches(entry.address, normal))];
 }
 
+/** Whether entries name a host: by its very name, by a pattern, or not at all. */
+export function listsHost(host: string, access: RegistryAccess): 'exact' | 'pattern' | undefined {
+  const entries = entriesFor(host, access);
+  if (entries.length === 0) return undefined;
+  return entries.some(({ entry }) => !entry.address.includes('*')) ? 'exact' : 'pattern';
+}
+
 function restricted(host: string, detail: string): RegistryRefusal {
   const remedy =
     'To access this registry, ask your administrators to add it to registryAccess.registries in the cofferdam settings.';

@@ -6,8 +6,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
+import { type Dispatcher, EnvHttpProxyAgent, interceptors, request } from 'undici';
 import { z } from 'zod';
+import { tokenAddress } from './challenge.js';
 import { formatReference, type Reference } from './reference.js';
 
 /** The registry can't be asked, or its answer is none. */
@@ -30,8 +31,14 @@ const accept = [
 ].join(', ');
 
 const indexSchema = z.object({ manifests: z.array(z.object({ digest: z.string() })).optional() });
+const artifactSchema = z.object({
+  layers: z
+    .array(z.object({ mediaType: z.string(), digest: z.string().regex(/^sha256:[0-9a-f]{64}$/) }))
+    .length(1),
+});
 const tokenSchema = z.object({ token: z.string().optional(), access_token: z.string().optional() });
 
+const redirect = interceptors.redirect({ maxRedirections: 3 });
 /** A registry that hangs must not hold anything up for longer, in milliseconds. */
 const patience = 10_000;
 /** The distribution specification's limit for manifests. */
@@ -40,6 +47,8 @@ const manifestMax = 4 * 1024 * 1024;
 export interface RegistryClientOptions {
   /** dockerd's folder of certificates by registry: `/etc/docker/certs.d`. */
   readonly certificates?: string;
+  /** Authorities (PEM) that every server is checked with instead of the usual ones. */
+  readonly authority?: Buffer;
 }
 
 interface Answer {
@@ -50,10 +59,12 @@ interface Answer {
 
 export class RegistryClient {
   readonly #certificates: string;
+  readonly #authority: Buffer | undefined;
   readonly #dispatchers = new Map<string, EnvHttpProxyAgent>();
 
-  constructor({ certificates = '/etc/docker/certs.d' }: RegistryClientOptions = {}) {
+  constructor({ certificates = '/etc/docker/certs.d', authority }: RegistryClientOptions = {}) {
     this.#certificates = certificates;
+    this.#authority = authority;
   }
 
   /**
@@ -61,12 +72,46 @@ export class RegistryClient {
    * @throws RegistryProblem
    */
   async manifest(reference: Reference): Promise<Manifest | undefined> {
+    const wanted = reference.digest ?? reference.tag ?? 'latest';
+    return manifestOf(await this.#read(reference, `manifests/${wanted}`), reference);
+  }
+
+  /**
+   * The only layer of an OCI artifact, and the digest of its manifest; undefined when there is no such tag. What is
+   * given was compared with the digests that lead to it.
+   * @param mediaType what the layer must be
+   * @param known the digest of a manifest whose layer is at hand: it is not fetched again
+   * @throws RegistryProblem
+   */
+  async artifact(
+    reference: Reference,
+    mediaType: string,
+    known?: string,
+  ): Promise<{ readonly digest: string; readonly layer?: Buffer } | undefined> {
+    const name = formatReference(reference);
+    const wanted = reference.digest ?? reference.tag ?? 'latest';
+    const answer = await this.#read(reference, `manifests/${wanted}`);
+    const manifest = manifestOf(answer, reference);
+    if (manifest === undefined) return undefined;
+    if (manifest.digest === known) return { digest: known };
+    const parsed = artifactSchema.safeParse(parseJson(answer.body));
+    const [layer] = parsed.data?.layers ?? [];
+    if (layer?.mediaType !== mediaType)
+      throw new RegistryProblem(`${name} is not an artifact with one layer of the type ${mediaType}`);
+    const { status, body } = await this.#read(reference, `blobs/${layer.digest}`);
+    if (status !== 200) throw new RegistryProblem(`the registry of ${name} answers with status ${status}`);
+    if (sha256(body) !== layer.digest)
+      throw new RegistryProblem(`the registry of ${name} sends other content than asked for`);
+    return { digest: manifest.digest, layer: body };
+  }
+
+  /** Reads something of a reference's repository, over TLS or, on a loopback address, as the engine may without. */
+  async #read(reference: Reference, what: string): Promise<Answer> {
     const host = reference.domain === 'docker.io' ? 'registry-1.docker.io' : reference.domain;
-    const path = `/v2/${reference.path}/manifests/${reference.digest ?? reference.tag ?? 'latest'}`;
     let failure: unknown;
     for (const scheme of schemes(host)) {
       try {
-        return manifestOf(await this.#authorised(`${scheme}://${host}${path}`, host), reference);
+        return await this.#authorised(`${scheme}://${host}/v2/${reference.path}/${what}`, host);
       } catch (error) {
         if (error instanceof RegistryProblem) throw error;
         failure = error;
@@ -86,21 +131,8 @@ export class RegistryClient {
   }
 
   async #token(challenge: string, host: string): Promise<string> {
-    const parameters = new Map(
-      [...challenge.matchAll(/([a-z]+)="([^"]*)"/gi)].map(([, key = '', value = '']) => [
-        key.toLowerCase(),
-        value,
-      ]),
-    );
-    const realm = parameters.get('realm');
-    if (!/^bearer /i.test(challenge) || realm === undefined || !URL.canParse(realm)) {
-      throw new RegistryProblem(`${host} wants credentials that cofferdam doesn't have`);
-    }
-    const url = new URL(realm);
-    for (const key of ['service', 'scope']) {
-      const value = parameters.get(key);
-      if (value !== undefined) url.searchParams.set(key, value);
-    }
+    const url = tokenAddress(challenge);
+    if (url === undefined) throw new RegistryProblem(`${host} wants credentials that cofferdam doesn't have`);
     const answer = await this.#get(url.href, url.host === host ? host : url.host, {});
     const parsed = tokenSchema.safeParse(answer.status === 200 ? parseJson(answer.body) : undefined);
     const token = parsed.data?.token ?? parsed.data?.access_token;
@@ -111,7 +143,8 @@ export class RegistryClient {
   async #get(url: string, host: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
     const answer = await request(url, {
       headers: { accept, ...headers },
-      dispatcher: this.#dispatcher(host),
+      // Registries keep blobs elsewhere; credentials don't go along to another origin.
+      dispatcher: url.includes('/blobs/') ? this.#dispatcher(host).compose(redirect) : this.#dispatcher(host),
       headersTimeout: patience,
       bodyTimeout: patience,
       signal: AbortSignal.timeout(patience),
@@ -128,24 +161,25 @@ export class RegistryClient {
   #dispatcher(host: string): Dispatcher {
     const known = this.#dispatchers.get(host);
     if (known !== undefined) return known;
-    const ca = this.#authorities(host);
+    const own = this.#authority;
+    const ca = own === undefined ? trustedAuthorities(this.#certificates, host) : [own];
     const tls = ca === undefined ? {} : { connect: { ca: [...ca] }, requestTls: { ca: [...ca] } };
     const made = new EnvHttpProxyAgent({ keepAliveTimeout: 1000, ...tls });
     this.#dispatchers.set(host, made);
     return made;
   }
 
-  /** The engine trusts every `*.crt` in a registry's folder. */
-  #authorities(host: string): readonly Buffer[] | undefined {
-    const folder = join(this.#certificates, host);
-    if (!existsSync(folder)) return undefined;
-    const files = readdirSync(folder).filter((name) => name.endsWith('.crt'));
-    return files.map((name) => readFileSync(join(folder, name)));
-  }
-
   async close(): Promise<void> {
     await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.close()));
   }
+}
+
+/** The engine trusts every `*.crt` in a registry's folder of `/etc/docker/certs.d`; undefined where there is none. */
+export function trustedAuthorities(certificates: string, host: string): readonly Buffer[] | undefined {
+  const folder = join(certificates, host);
+  if (!existsSync(folder)) return undefined;
+  const files = readdirSync(folder).filter((name) => name.endsWith('.crt'));
+  return files.map((name) => readFileSync(join(folder, name)));
 }
 
 /** Engines speak plain HTTP with registries on loopback addresses, after trying TLS. */
@@ -165,6 +199,10 @@ async function limited(body: AsyncIterable<Buffer>, host: string): Promise<Buffe
   return Buffer.concat(parts);
 }
 
+function sha256(bytes: Buffer): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
 function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
@@ -177,7 +215,7 @@ function manifestOf({ status, body }: Answer, reference: Reference): Manifest | 
   const name = formatReference(reference);
   if (status === 404) return undefined;
   if (status !== 200) throw new RegistryProblem(`the registry of ${name} answers with status ${status}`);
-  const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
+  const digest = sha256(body);
   if (reference.digest?.startsWith('sha256:') && reference.digest !== digest) {
     throw new RegistryProblem(`the registry of ${name} sends other content than asked for`);
   }

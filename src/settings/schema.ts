@@ -128,6 +128,13 @@ export const registryAccessSchema = z
       .describe('Globs of other addresses that builds and imports may fetch from, such as Git repositories.'),
   })
   .readonly();
+    egress: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether the engine reaches registries through a proxy of the daemon only, which knows the listed ones and where they redirect to. `cofferdam setup` tells the engine of it; dockerd has to be restarted once.',
+      ),
+    egressPort: z.int().min(1).max(65_535).default(3129).describe('Port of that proxy on 127.0.0.1.'),
 /** Which registries may be reached. */
 export type RegistryAccess = z.infer<typeof registryAccessSchema>;
 

@@ -133,7 +133,8 @@ export class CountedRegistry {
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port on 127.0.0.1 that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   const port = await listen(server, '127.0.0.1');
   server.close();

@@ -58,6 +58,7 @@ export class Engine {
   readonly cli: DockerCli;
   readonly #options: EngineOptions;
   readonly #network: NetworkNamespace | undefined;
+  #replaced: Readonly<Record<string, unknown>> | undefined;
 
   constructor(options: EngineOptions, folder: string, cli: DockerCli, network: NetworkNamespace | undefined) {
     this.version = options.version;
@@ -102,7 +103,8 @@ export class Engine {
     });
   }
 
-  #configuration(): Record<string, unknown> {
+  #configuration(): Readonly<Record<string, unknown>> {
+    if (this.#replaced !== undefined) return this.#replaced;
     const { version, store, defaultRuntime, configuration, runtimes, runtimesIn } = this.#options;
     const named = Object.entries({ ...runtimes, ...runtimesIn?.(this.folder) });
     return {
@@ -113,6 +115,13 @@ export class Engine {
       ...(version === '20.10' ? {} : { features: { 'containerd-snapshotter': store === 'containerd' } }),
       ...configuration,
     };
+  }
+
+  /** Starts dockerd again with another daemon.json. */
+  async restartWith(configuration: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.halt();
+    this.#replaced = configuration;
+    await this.start();
   }
 
   /** Ends dockerd by SIGTERM; its folder stays, so that it can be started again. */

@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { engineProxies } from '../engine-proxies.js';
 import { withFileLock } from './file-lock.js';
 import { embeddedPackages } from './packages.js';
 import { findPacketFilters, type PacketFilter } from './packet-filter.js';
@@ -26,6 +27,8 @@ export interface EmbeddedEngineOptions {
   readonly runDir: string;
   /** The runtime launcher that becomes the engine's default runtime; BuildKit's is buildkit/runc beside it. */
   readonly launcher: string;
+  /** Port of the proxy through which the engine is to connect; undefined for none. */
+  readonly egressPort?: number | undefined;
   /** Told in words what is being done, for a person who waits. */
   readonly onProgress: (message: string) => void;
 }
@@ -95,7 +98,7 @@ async function adopt(options: EmbeddedEngineOptions, pid: number): Promise<Embed
   const failure = await untilAnswering(places.socket, 60_000);
   if (failure)
     throw new Error(`the embedded engine runs as process ${pid}, but ${failure}: see ${places.log}`);
-  const wanted = configurationText(options.launcher);
+  const wanted = configurationText(options);
   if (!existsSync(places.configuration) || readFileSync(places.configuration, 'utf8') !== wanted) {
     writeFileSync(places.configuration, wanted);
     // dockerd reads runtimes and default-runtime again (dockerd(8), "configuration reloading").
@@ -112,12 +115,16 @@ function describe(
   return { ...engine, socket, version: engine.files.version, stop: () => stopDaemon(engine.pid) };
 }
 
-function configuration(launcher: string): Record<string, unknown> {
-  return { runtimes: { 'sysbox-runc': { path: launcher } }, 'default-runtime': 'sysbox-runc' };
+function configuration({ launcher, egressPort }: EmbeddedEngineOptions): Record<string, unknown> {
+  return {
+    runtimes: { 'sysbox-runc': { path: launcher } },
+    'default-runtime': 'sysbox-runc',
+    ...(egressPort === undefined ? {} : { proxies: engineProxies(egressPort) }),
+  };
 }
 
-function configurationText(launcher: string): string {
-  return `${JSON.stringify(configuration(launcher), null, 2)}\n`;
+function configurationText(options: EmbeddedEngineOptions): string {
+  return `${JSON.stringify(configuration(options), null, 2)}\n`;
 }
 
 /** One way to start dockerd, and what is lost by it. */
@@ -170,7 +177,7 @@ function daemonOptions(options: EmbeddedEngineOptions, files: EngineFiles, attem
     folder,
     runFolder,
     socket,
-    configuration: configuration(options.launcher),
+    configuration: configuration(options),
     flags: attempt.flags,
     path: attempt.filter?.path ?? [],
     environment: {
