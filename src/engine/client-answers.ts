@@ -111,6 +111,7 @@ export const imageInspectSchema = z.object({
     .object({
       Env: strings,
       User: text,
+      WorkingDir: text,
       Volumes: z
         .record(z.string(), z.unknown())
         .nullish()

@@ -85,6 +85,8 @@ export interface ImageFacts {
   readonly env: readonly string[];
   readonly volumes: readonly string[];
   readonly user: string;
+  /** `Config.WorkingDir`; empty for `/`. */
+  readonly workingDirectory: string;
 }
 
 export interface VolumeFacts {

@@ -330,6 +330,7 @@ function imageFacts(found: ImageInspect | undefined): ImageFacts | undefined {
       env: found.Config?.Env ?? [],
       volumes: found.Config?.Volumes ?? [],
       user: found.Config?.User ?? '',
+      workingDirectory: found.Config?.WorkingDir ?? '',
     }
   );
 }

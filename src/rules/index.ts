@@ -7,6 +7,7 @@ import { annotations } from './annotations.js';
 import { archivePaths } from './archive-paths.js';
 import { buildOptions } from './build-options.js';
 import { containerNames } from './container-names.js';
+import { devicePaths } from './device-paths.js';
 import { deviceRequests } from './device-requests.js';
 import { endpointOptions } from './endpoint-options.js';
 import { enginePreparation } from './engine-preparation.js';
@@ -56,6 +57,7 @@ export const rules: readonly Rule[] = [
   logDrivers,
   hostResources,
   sysctls,
+  devicePaths,
   deviceRequests,
   networkCreation,
   subnets,

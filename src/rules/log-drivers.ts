@@ -29,8 +29,11 @@ const drivers = [
 const fileOptions = ['syslog-tls-ca-cert', 'syslog-tls-cert', 'syslog-tls-key', 'splunk-capath'];
 /** Options that make the engine fetch credentials for itself. */
 const credentialOptions = ['awslogs-credentials-endpoint'];
-/** Schemes of addresses that leave the host by the network. */
-const networkSchemes = ['tcp', 'udp', 'tls', 'tcp+tls', 'http', 'https'];
+/**
+ * Addresses that leave the host by the network: with one of these schemes, or HOST and HOST:PORT. Nothing else, because
+ * Go's url.Parse finds the scheme unix in `unix:/path` as well as in `unix:///path`.
+ */
+const networkAddress = /^(tcp|udp|tls|tcp\+tls|http|https):\/\/|^[\w.-]+(:\d+)?$|^\[[\da-f:.%\w]+\](:\d+)?$/i;
 
 export const logDrivers: Rule = {
   id: 'log-drivers',
@@ -67,9 +70,8 @@ function judgeOption(field: string, name: string, value: unknown): readonly Find
   if (credentialOptions.includes(name) && text !== '') {
     return [deny(field, 'the engine would fetch credentials of the host', 'Leave the option out.')];
   }
-  const scheme = /^\s*([a-zA-Z][a-zA-Z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase();
   const isAddress = name.endsWith('-address') || name.endsWith('-url') || name.endsWith('-endpoint');
-  if (!isAddress || scheme === undefined || networkSchemes.includes(scheme)) return [];
+  if (!isAddress || text === '' || networkAddress.test(text)) return [];
   return [
     deny(
       field,

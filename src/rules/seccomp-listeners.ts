@@ -2,12 +2,14 @@
  * The rule `seccomp-listeners`: a seccomp profile may name a Unix socket that the runtime connects to as host root and
  * hands a descriptor and chosen data to (OCI runtime specification, `listenerPath`). Profiles pass, listeners don't.
  */
+import { containerRoutes } from './body-places.js';
 import { findingsOf } from './finding.js';
-import { textsAt } from './json-pointer.js';
-import type { Rule } from './rule.js';
+import { textAt, textsAt } from './json-pointer.js';
+import type { JudgedRequest, Rule } from './rule.js';
 
 const { deny } = findingsOf('seccomp-listeners');
-const field = '/HostConfig/SecurityOpt';
+const options = '/HostConfig/SecurityOpt';
+const serviceProfile = '/TaskTemplate/ContainerSpec/Privileges/Seccomp/Profile';
 
 export const seccompListeners: Rule = {
   id: 'seccomp-listeners',
@@ -15,18 +17,33 @@ export const seccompListeners: Rule = {
     'Seccomp profiles with a `listenerPath` are refused; all other profiles and security options pass.',
   setting: 'enhancedContainerIsolation.value',
   whenIsolationIsOff: 'rests',
-  routes: ['container.create'],
+  routes: containerRoutes,
   judge: (request) =>
-    textsAt(request.body, field)
-      .filter(([, option]) => /^seccomp[=:]/.test(option) && namesListener(option.slice('seccomp='.length)))
-      .map(([index]) =>
-        deny(
-          `${field}/${index}`,
-          'the profile names a seccomp listener, a socket of the host',
-          'Leave out listenerPath.',
-        ),
+    profiles(request)
+      .filter(({ profile }) => namesListener(profile))
+      .map(({ field }) =>
+        deny(field, 'the profile names a seccomp listener, a socket of the host', 'Leave out listenerPath.'),
       ),
 };
+
+interface Profile {
+  readonly field: string;
+  readonly profile: string;
+}
+
+/** A container's profiles are options, a service's is bytes (moby daemon/cluster/executor/container). */
+function profiles(request: JudgedRequest): readonly Profile[] {
+  if (request.route.name !== 'container.create') {
+    const bytes = textAt(request.body, serviceProfile);
+    return [{ field: serviceProfile, profile: Buffer.from(bytes, 'base64').toString('utf8') }];
+  }
+  return textsAt(request.body, options)
+    .filter(([, option]) => /^seccomp[=:]/.test(option))
+    .map(([index, option]) => ({
+      field: `${options}/${index}`,
+      profile: option.slice('seccomp='.length),
+    }));
+}
 
 /** Go matches keys whatever their case, with ſ as s: so does this. What isn't JSON is a profile's name. */
 function namesListener(profile: string): boolean {

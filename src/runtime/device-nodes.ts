@@ -39,7 +39,9 @@ export function bindRenamedDevices(specification: Specification, stage: Stage): 
   return { devices, mounts };
 }
 
+/** Below /dev nobody but root can put a link in the way after this look; /dev/shm is the one place where everybody can. */
 function isOnHost(device: SpecificationDevice): boolean {
+  if (!device.path.startsWith('/dev/') || device.path.startsWith('/dev/shm/')) return false;
   const status = lstatSync(device.path, { throwIfNoEntry: false });
   if (status === undefined) return false;
   if (device.type === 'c' ? !status.isCharacterDevice() : !status.isBlockDevice()) return false;

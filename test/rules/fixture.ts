@@ -220,6 +220,7 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
         env: list('env'),
         volumes: list('volumes'),
         user: textAt(found, '/user'),
+        workingDirectory: textAt(found, '/workingDirectory'),
       };
       return facts;
     },
