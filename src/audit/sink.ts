@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { chained, chainStart, checkLine } from './chain.js';
 import { auditFiles, currentName, rotatedName } from './files.js';
+import { Journal } from './journal.js';
 import { type AuditRecord, auditLineSchema } from './record.js';
 
 const flushAfterMilliseconds = 250;
@@ -31,6 +32,8 @@ export interface AuditOptions {
   /** Size at which a new file is begun, and how many full ones are kept. */
   readonly maximumFileBytes?: number;
   readonly keepFiles?: number;
+  /** Whether records go to the systemd journal as well. */
+  readonly journal?: boolean;
   /** Told when lines could not be written. */
   readonly onError?: (error: Error) => void;
 }
@@ -88,6 +91,9 @@ class AuditLog implements Audit {
   private pendingCharacters = 0;
   private timer: NodeJS.Timeout | undefined;
   private writing: Promise<void> | undefined;
+  private readonly journal: Journal | undefined;
+  /** The record whose line pino is making: it comes back as text, within the same call. */
+  private current: AuditRecord | undefined;
   private readonly onExit = () => this.flushNow();
 
   constructor(
@@ -95,6 +101,7 @@ class AuditLog implements Audit {
     private readonly options: Required<AuditOptions>,
   ) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    this.journal = options.journal ? new Journal(options.onError) : undefined;
     this.descriptor = this.open();
     const last = continueFrom(this.descriptor);
     this.size = last.size;
@@ -113,6 +120,7 @@ class AuditLog implements Audit {
   }
 
   record(record: AuditRecord): void {
+    this.current = record;
     this.logger.info(record);
   }
 
@@ -121,6 +129,7 @@ class AuditLog implements Audit {
     await this.flush();
     await this.writing;
     closeSync(this.descriptor);
+    this.journal?.close();
   }
 
   /** After a rotation and before the first new line, the chain goes on from the newest full file. */
@@ -145,6 +154,7 @@ class AuditLog implements Audit {
     this.sequence += 1;
     this.pending.push(next.line);
     this.pendingCharacters += next.line.length;
+    if (this.current !== undefined) this.journal?.write({ line: next.line, record: this.current });
     if (this.pendingCharacters >= flushAtCharacters) void this.flush();
     else this.timer ??= setTimeout(() => void this.flush(), flushAfterMilliseconds).unref();
   }
@@ -214,6 +224,7 @@ export function openAudit(stateDir: string, options: AuditOptions = {}): Audit {
   return new AuditLog(auditFolder(stateDir), {
     maximumFileBytes: options.maximumFileBytes ?? 64 * 1024 * 1024,
     keepFiles: options.keepFiles ?? 16,
+    journal: options.journal ?? false,
     onError: options.onError ?? ((error) => process.emitWarning(`audit log: ${error.message}`)),
   });
 }

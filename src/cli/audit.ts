@@ -17,7 +17,8 @@ type Requests = Extract<AuditLine, { event: 'request' }>;
 function who(line: AuditLine): string {
   if (line.caller === undefined) return '-';
   const container = line.caller.container === undefined ? '' : `@${shortId(line.caller.container)}`;
-  return `uid ${line.caller.uid}${container}`;
+  const command = line.caller.command === undefined ? '' : ` ${line.caller.command}`;
+  return `uid ${line.caller.uid}${container}${command}`;
 }
 
 function verdictText(line: Requests): string {
@@ -50,7 +51,7 @@ function requestText(line: Requests): string {
 export function auditText(line: AuditLine): string {
   const what =
     line.event === 'request' ? requestText(line) : [colour('bold', line.event), ...line.details].join('  ');
-  return `${line.time}  ${who(line).padEnd(10)}  ${what}`;
+  return `${line.time}  ${who(line).padEnd(16)}  ${what}`;
 }
 
 function isRefusal(line: AuditLine): boolean {

@@ -76,7 +76,7 @@ async function examine(options: Options, environment: NodeJS.ProcessEnv): Promis
         : await examineEngine(client, launcherPaths(options.state).launcher)),
       ...examineDaemon(status),
       ...(await examineLedger(options.state)),
-      ...(client === undefined ? [] : await examineReach(client)),
+      ...(client === undefined ? [] : await examineReach(client, status?.pid)),
       ...(status?.settings.isolation.value === true
         ? await probeIsolation(socketPath(status.listen[0] ?? ''))
         : []),

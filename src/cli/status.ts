@@ -79,10 +79,15 @@ function unisolated({ notIsolated }: Status): string[] {
   return ['', colour('yellow', 'Not isolated:'), table(['CONTAINER', 'NAME', 'STATE', 'WHY'], rows)];
 }
 
+function pastLines({ past }: Status): string[] {
+  if (past.length === 0) return [];
+  return ['', colour('yellow', 'Reach the engine past cofferdam:'), ...past.map((who) => `  ${who}`)];
+}
+
 /** The screen, without a newline at its end. */
 export function statusScreen(status: Status): string {
   const head = lines(status).map(([name, text]) => `${name.padEnd(12)}${text}`);
-  return [...head, ...unisolated(status)].join('\n');
+  return [...head, ...unisolated(status), ...pastLines(status)].join('\n');
 }
 
 async function draw(options: Options): Promise<{ text: string; exitCode: number }> {

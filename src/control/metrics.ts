@@ -16,7 +16,8 @@ export interface MeasuredState {
   readonly settingsCurrent: boolean;
   readonly isolation: boolean;
   readonly ready: boolean;
-  readonly connections: number;
+  /** Clients' connections by what they are used for. */
+  readonly connections: Readonly<Record<string, number>>;
   /** Since the policy bundle was last confirmed; absent without one. */
   readonly policyAgeSeconds?: number;
 }
@@ -25,6 +26,7 @@ type RequestRecord = Extract<AuditRecord, { event: 'request' }>;
 
 /** From a cached answer to a long pull, in seconds. Streams are as long as their clients want. */
 const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
+const phaseNames = ['read', 'judge', 'carry'] as const;
 const nanosecondsPerSecond = 1e9;
 
 interface Children {
@@ -74,7 +76,39 @@ export class Metrics {
     'cofferdam_ready',
     '1 while the daemon can protect what it is asked for.',
   );
-  private readonly connections = this.gauge('cofferdam_client_connections', 'Open connections of clients.');
+  private readonly connections = new Gauge({
+    name: 'cofferdam_client_connections',
+    help: 'Open connections of clients by use: idle, request, stream (events, logs, stats), tunnel (attach, exec, BuildKit).',
+    labelNames: ['use'],
+    registers: [this.registry],
+  });
+  private readonly phases = new Histogram({
+    name: 'cofferdam_request_phase_seconds',
+    help: 'What of a request each phase took: read, judge, carry (the engine and its answer).',
+    labelNames: ['phase'],
+    buckets: durationBuckets,
+    registers: [this.registry],
+  });
+  private readonly phaseChildren = phaseNames.map((name) => [name, this.phases.labels(name)] as const);
+  private readonly preparations = new Histogram({
+    name: 'cofferdam_runtime_preparation_seconds',
+    help: "Preparing a container's start, by outcome: prepared or refused.",
+    labelNames: ['outcome'],
+    buckets: durationBuckets,
+    registers: [this.registry],
+  });
+  private readonly registryRefreshes = new Counter({
+    name: 'cofferdam_registry_refreshes_total',
+    help: 'How often registries were asked about listed images, by outcome: answered or failed.',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
+  private readonly policyRefreshes = new Counter({
+    name: 'cofferdam_policy_refreshes_total',
+    help: 'How often the policy bundle was asked for, by outcome: taken, unchanged or failed.',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
   private readonly policyAge = this.gauge(
     'cofferdam_policy_age_seconds',
     'Since the policy bundle was last confirmed; 0 where none is configured.',
@@ -112,7 +146,25 @@ export class Metrics {
     }
     children.count.inc();
     children.duration.observe(record.milliseconds / 1000);
+    const { phases } = record;
+    if (phases !== undefined)
+      for (const [name, child] of this.phaseChildren) child.observe(phases[name] / 1000);
     if (record.verdict === 'denied') for (const rule of record.rules ?? []) this.refusals.labels(rule).inc();
+  }
+
+  /** Counts a preparation of the runtime. */
+  prepared(outcome: 'prepared' | 'refused', milliseconds: number): void {
+    this.preparations.labels(outcome).observe(milliseconds / 1000);
+  }
+
+  /** Counts a question to a registry. */
+  registryAsked(outcome: 'answered' | 'failed'): void {
+    this.registryRefreshes.labels(outcome).inc();
+  }
+
+  /** Counts a refresh of the policy bundle. */
+  policyRefreshed(outcome: 'taken' | 'unchanged' | 'failed'): void {
+    this.policyRefreshes.labels(outcome).inc();
   }
 
   /** The metrics in Prometheus' text format. */
@@ -137,7 +189,7 @@ export class Metrics {
     this.current.set(state.settingsCurrent ? 1 : 0);
     this.isolation.set(state.isolation ? 1 : 0);
     this.ready.set(state.ready ? 1 : 0);
-    this.connections.set(state.connections);
+    for (const [use, count] of Object.entries(state.connections)) this.connections.labels(use).set(count);
     this.policyAge.set(state.policyAgeSeconds ?? 0);
     this.resident.set(process.memoryUsage.rss());
     this.started.set(Math.round(performance.timeOrigin / 1000));

@@ -30,6 +30,8 @@ export interface ControlOptions extends SwitchPlace {
   readonly mode: number;
   /** Asks engine, ledger and settings for the state of things. */
   readonly status: () => Promise<Status>;
+  /** Whether the daemon can protect what it is asked for: cheaper than everything. */
+  readonly ready: () => Promise<Status['ready']>;
   /** The metrics in Prometheus' text format. */
   readonly metrics: () => Promise<string>;
 }
@@ -75,14 +77,14 @@ async function postIsolation(options: ControlOptions, request: IncomingMessage):
 }
 
 /** What can be asked without being known: nothing here changes anything or names a container. */
-type HealthSources = Pick<ControlOptions, 'status' | 'metrics'>;
+type HealthSources = Pick<ControlOptions, 'ready' | 'metrics'>;
 
 async function answerHealth(sources: HealthSources, request: IncomingMessage): Promise<Answer> {
   switch (`${request.method} ${request.url}`) {
     case 'GET /healthz':
       return { status: 200, body: 'ok\n' };
     case 'GET /readyz': {
-      const { ready } = await sources.status();
+      const ready = await sources.ready();
       return { status: isReady(ready) ? 200 : 503, body: ready };
     }
     case 'GET /metrics':

@@ -68,6 +68,8 @@ export const statusSchema = z.object({
     policy: z.boolean().optional(),
   }),
   notIsolated: z.array(containerSchema).readonly(),
+  /** Who reaches the engine past the daemon, in words: accounts, processes, containers, TCP ports. */
+  past: z.array(z.string()).readonly(),
 });
 export type Status = z.infer<typeof statusSchema>;
 

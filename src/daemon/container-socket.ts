@@ -28,14 +28,17 @@ export class ContainerSocket {
   readonly #images: SocketImages;
   readonly #verdicts = new WeakMap<Settings, Map<string, TimedVerdict>>();
 
-  /** Makes the socket's folder, which nobody but root can enter. */
-  constructor(stateDir: string, client: EngineClient) {
+  /**
+   * Makes the socket's folder, which nobody but root can enter.
+   * @param onAsked told each time that a registry was asked about an image
+   */
+  constructor(stateDir: string, client: EngineClient, onAsked?: (outcome: 'answered' | 'failed') => void) {
     const folder = join(stateDir, 'sockets');
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     chmodSync(folder, 0o700);
     this.path = join(folder, 'docker.sock');
     this.#client = client;
-    const digests = new Digests(this.#registries, join(stateDir, 'digests.json'));
+    const digests = new Digests(this.#registries, join(stateDir, 'digests.json'), Date.now, onAsked);
     this.#images = new SocketImages({
       lookUp: (reference) => digests.lookUp(reference),
       image: async (reference) => stored(await client.inspectImage(reference)),

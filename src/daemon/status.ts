@@ -3,13 +3,15 @@
  */
 import type { MeasuredState } from '../control/metrics.js';
 import { findUnisolated, isReady, type ListedContainer, type Status } from '../control/status.js';
+import { connectedProcesses, enginePorts, everyContainer, openTo, socketHolders } from '../engine/bypass.js';
 import type { EngineClient } from '../engine/client.js';
-import type { PolicyRefresh } from '../policy/refresh.js';
+import type { ContainerInspect } from '../engine/client-answers.js';
 import type { Backend } from '../runtime/backend.js';
 import { readChoice } from '../settings/choice.js';
 import { describeIssue } from '../settings/problem.js';
 import type { SettingsHolder } from '../settings/watch.js';
 import type { Ledger } from '../uid-allocator/ledger.js';
+import type { PolicyFollower } from './policy.js';
 import type { PreparationWatch } from './preparation.js';
 import type { Reconciliation } from './reconciliation.js';
 
@@ -25,7 +27,7 @@ export interface StatusSources {
   readonly ledger: Ledger;
   readonly preparation: PreparationWatch;
   readonly reconciliation: Reconciliation;
-  readonly policy: PolicyRefresh | undefined;
+  readonly policy: PolicyFollower;
 }
 
 const startedAt = Date.now();
@@ -33,11 +35,12 @@ const startedAt = Date.now();
 /** The daemon in full. Never rejects: what can't be asked is said to be away. */
 export async function readStatus(sources: StatusSources): Promise<Status> {
   const { client, preparation } = sources;
-  const [version, containers] = await Promise.all([
+  const [version, inspected, ready] = await Promise.all([
     client.version().catch((error: Error) => error),
-    listed(client).catch(() => []),
+    everyContainer(client).catch(() => []),
+    readReadiness(sources),
   ]);
-  const policy = sources.policy?.state;
+  const policy = sources.policy.state;
   const away = version instanceof Error;
   const { runtime, defaultRuntime } = preparation.current;
   return {
@@ -54,26 +57,36 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     settings: settingsStatus(sources),
     ranges: sources.ledger.usage(),
     ...(policy === undefined ? {} : { policy }),
-    ready: {
-      engine: !away,
-      runtime,
-      ledger: sources.reconciliation.done,
-      ...(policy === undefined ? {} : { policy: !policy.overdue }),
-    },
-    notIsolated: findUnisolated(containers, (id) => hasRange(sources.ledger, id)),
+    ready,
+    notIsolated: findUnisolated(inspected.map(listed), (id) => hasRange(sources.ledger, id)),
+    past: away ? [] : pastUs(client.socketPath, inspected),
   };
 }
 
-/** The same for the metrics, where only numbers count. */
-export async function readMeasured(sources: StatusSources, connections: number): Promise<MeasuredState> {
-  const status = await readStatus(sources);
-  const confirmedAt = status.policy?.confirmedAt;
+/** Whether the daemon can protect what it is asked for: one call to the engine, however many containers there are. */
+export async function readReadiness(sources: StatusSources): Promise<Status['ready']> {
+  const policy = sources.policy.state;
   return {
-    ranges: status.ranges,
-    settingsGeneration: status.settings.generation,
-    settingsCurrent: status.settings.problem === undefined,
-    isolation: status.settings.isolation.value,
-    ready: isReady(status.ready),
+    engine: await sources.client.ping(),
+    runtime: sources.preparation.current.runtime,
+    ledger: sources.reconciliation.done,
+    ...(policy === undefined ? {} : { policy: !policy.overdue }),
+  };
+}
+
+/** What the metrics show: numbers only, and nothing that grows with the number of containers. */
+export async function readMeasured(
+  sources: StatusSources,
+  connections: MeasuredState['connections'],
+): Promise<MeasuredState> {
+  const { settings, ledger, policy } = sources;
+  const confirmedAt = policy.state?.confirmedAt;
+  return {
+    ranges: ledger.usage(),
+    settingsGeneration: settings.generation,
+    settingsCurrent: settings.problem === undefined,
+    isolation: settings.current.enhancedContainerIsolation.value,
+    ready: isReady(await readReadiness(sources)),
     connections,
     ...(confirmedAt === undefined ? {} : { policyAgeSeconds: (Date.now() - confirmedAt) / 1000 }),
   };
@@ -100,21 +113,32 @@ function settingsStatus({ settings, stateDir }: StatusSources): Status['settings
   };
 }
 
-async function listed(client: EngineClient): Promise<ListedContainer[]> {
-  const containers = await client.listContainers();
-  const inspected = await Promise.all(containers.map(({ Id }) => client.inspectContainer(Id)));
-  return inspected.flatMap((found) =>
-    found === undefined
-      ? []
-      : [
-          {
-            id: found.Id,
-            name: found.Name.replace(/^\//, ''),
-            runtime: found.HostConfig.Runtime,
-            running: found.State.Running,
-          },
-        ],
-  );
+function listed(found: ContainerInspect): ListedContainer {
+  return {
+    id: found.Id,
+    name: found.Name.replace(/^\//, ''),
+    runtime: found.HostConfig.Runtime,
+    running: found.State.Running,
+  };
+}
+
+/** Who reaches the engine without being judged, each in a few words. */
+function pastUs(socket: string, containers: readonly ContainerInspect[]): string[] {
+  try {
+    const accounts = openTo(socket);
+    return [
+      ...(accounts === undefined ? [] : [`${accounts} may use ${socket}`]),
+      ...(connectedProcesses(socket, [process.pid]) ?? []).map(
+        ({ pid, command, uid }) => `${command}, process ${pid} of uid ${uid}, is connected to ${socket}`,
+      ),
+      ...socketHolders(socket, containers).map(
+        ({ name, running }) => `the ${running ? 'running' : 'stopped'} container ${name} has ${socket}`,
+      ),
+      ...(enginePorts(socket) ?? []).map((port) => `dockerd listens on TCP port ${port}`),
+    ];
+  } catch (error) {
+    return [`could not be told: ${error instanceof Error ? error.message : String(error)}`];
+  }
 }
 
 function hasRange(ledger: Ledger, id: string): boolean {

@@ -1,30 +1,13 @@
 /**
- * Who reaches the engine past cofferdam: everybody who can use its own socket, containers that have it mounted, TCP
- * ports that it listens on. What comes that way is judged by nobody.
+ * Who reaches the engine past cofferdam, as findings for people.
  */
-import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { z } from 'zod';
+import { connectedProcesses, enginePorts, everyContainer, openTo, socketHolders } from '../engine/bypass.js';
 import type { EngineClient } from '../engine/client.js';
-import { enginePid } from '../engine/find.js';
 import { type Check, guarded, ok, warning } from './check.js';
 
-/** `st` of /proc/net/tcp for a listening socket (include/net/tcp_states.h, TCP_LISTEN). */
-const tcpListen = '0A';
+const unknownProcess = 'the process of the engine was not found, so they are unknown';
 
-/** Why an account other than root can reach a socket; `undefined` when none can. */
-function openTo(socket: string): string | undefined {
-  const { mode, gid } = statSync(socket);
-  if ((mode & 0o002) === 0 && ((mode & 0o020) === 0 || gid === 0)) return undefined;
-  for (let folder = dirname(realpathSync(socket)); ; folder = dirname(folder)) {
-    const stats = statSync(folder);
-    if ((stats.mode & 0o001) === 0 && ((stats.mode & 0o010) === 0 || stats.gid === 0)) return undefined;
-    if (folder === dirname(folder)) break;
-  }
-  return (mode & 0o002) !== 0 ? 'everybody' : `group ${gid}`;
-}
-
-function socketAccess(socket: string): Check {
+function accounts(socket: string): Check {
   const who = openTo(socket);
   return who === undefined
     ? ok("the engine's own socket", `${socket} is for root alone`)
@@ -35,85 +18,52 @@ function socketAccess(socket: string): Check {
       );
 }
 
-/** Ports on which a process listens, as `ADDRESS:PORT`. */
-function listeningPorts(pid: number): string[] {
-  const inodes = new Set(
-    readdirSync(`/proc/${pid}/fd`).flatMap((name) => {
-      try {
-        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${name}`))?.[1] ?? [];
-      } catch {
-        // The descriptor was closed meanwhile.
-        return [];
-      }
-    }),
-  );
-  return ['tcp', 'tcp6'].flatMap((table) =>
-    readFileSync(`/proc/${pid}/net/${table}`, 'utf8')
-      .split('\n')
-      .slice(1)
-      .map((line) => line.trim().split(/\s+/))
-      .filter(
-        ([, , , state, , , , , , inode]) => state === tcpListen && inode !== undefined && inodes.has(inode),
-      )
-      .map(([, local]) => `port ${Number.parseInt(local?.split(':')[1] ?? '0', 16)}`),
-  );
+function processes(socket: string, own: readonly number[]): Check {
+  const name = "processes at the engine's socket";
+  const found = connectedProcesses(socket, own);
+  if (found === undefined) return warning(name, unknownProcess, 'look with `ss -xp`');
+  return found.length === 0
+    ? ok(name, 'none')
+    : warning(
+        name,
+        `${found.map(({ pid, command, uid }) => `${command} (process ${pid}, uid ${uid})`).join(', ')}: connected past cofferdam`,
+        'let them connect anew, through the socket of cofferdam',
+      );
 }
 
-function tcpPorts(socket: string): Check {
-  const pid = enginePid(socket);
-  if (pid === undefined) {
-    return warning(
-      'TCP ports of the engine',
-      'its process was not found, so they are unknown',
-      'look at its -H flags',
-    );
-  }
-  const ports = [...new Set(listeningPorts(pid))];
-  return ports.length === 0
-    ? ok('TCP ports of the engine', 'none')
+function ports(socket: string): Check {
+  const name = 'TCP ports of the engine';
+  const found = enginePorts(socket);
+  if (found === undefined) return warning(name, unknownProcess, 'look at its -H flags');
+  return found.length === 0
+    ? ok(name, 'none')
     : warning(
-        'TCP ports of the engine',
-        `dockerd listens on ${ports.join(', ')}: what comes there is not judged`,
+        name,
+        `dockerd listens on ${found.map((port) => `port ${port}`).join(', ')}: what comes there is not judged`,
         'remove its tcp:// addresses, or firewall them',
       );
 }
 
-const mountsSchema = z.object({
-  Name: z.string(),
-  State: z.object({ Running: z.boolean() }),
-  Mounts: z.array(z.object({ Source: z.string().default('') })).nullish(),
-});
-
-/** True when a mounted folder or file gives access to a socket. */
-function gives(source: string, socket: string): boolean {
-  return source === socket || socket.startsWith(source === '/' ? '/' : `${source}/`);
-}
-
 async function containers(client: EngineClient): Promise<Check> {
-  const socket = realpathSync(client.socketPath);
-  const holders: string[] = [];
-  for (const { Id } of await client.listContainers()) {
-    const found = await client.call('GET', `/containers/${Id}/json`);
-    if (found.status !== 200) continue;
-    const { Name, State, Mounts } = mountsSchema.parse(JSON.parse(found.text));
-    const holds = (Mounts ?? []).some(({ Source }) => Source !== '' && gives(Source, socket));
-    if (holds) holders.push(`${Name.replace(/^\//, '')}${State.Running ? '' : ' (stopped)'}`);
-  }
-  return holders.length === 0
-    ? ok("containers with the engine's socket", 'none')
+  const name = "containers with the engine's socket";
+  const found = socketHolders(client.socketPath, await everyContainer(client));
+  return found.length === 0
+    ? ok(name, 'none')
     : warning(
-        "containers with the engine's socket",
-        `${holders.join(', ')}: they reach the engine past cofferdam`,
+        name,
+        `${found.map((holder) => `${holder.name}${holder.running ? '' : ' (stopped)'}`).join(', ')}: they reach the engine past cofferdam`,
         'make them anew through cofferdam, with their images on the list of dockerSocketMount',
       );
 }
 
-/** Everything about who else reaches the engine. */
-export function examineReach(client: EngineClient): Promise<Check[]> {
+/** Everything about who else reaches the engine. `daemon` is the process of cofferdam itself, where it runs. */
+export function examineReach(client: EngineClient, daemon: number | undefined): Promise<Check[]> {
   const { socketPath } = client;
+  const own = [process.pid, ...(daemon === undefined ? [] : [daemon])];
   return Promise.all([
-    guarded("the engine's own socket", 'look at its mode', () => socketAccess(socketPath)),
-    guarded('TCP ports of the engine', 'look at the -H flags of dockerd', () => tcpPorts(socketPath)),
+    guarded("the engine's own socket", 'look at its mode', () => accounts(socketPath)),
+    guarded("processes at the engine's socket", 'look with `ss -xp`', () => processes(socketPath, own)),
+    guarded('TCP ports of the engine', 'look at the -H flags of dockerd', () => ports(socketPath)),
     guarded("containers with the engine's socket", 'start the engine', () => containers(client)),
   ]);
 }

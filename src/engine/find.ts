@@ -2,8 +2,9 @@
  * Finds the real engine of this host: its socket, its dockerd process, and the configuration file of that. Must
  * never take cofferdam's own socket for the engine.
  */
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isBoundTo, type UnixSocket, unixSockets } from '../system/unix-sockets.js';
 import { environmentOf } from './embedded/process-id.js';
 import { answers } from './embedded/run.js';
 
@@ -51,32 +52,53 @@ function resolved(path: string): string {
 
 /**
  * The process id of the dockerd that serves a socket; undefined when there is none that we may look at. Each
- * dockerd is asked for its own view, because Unix sockets are listed by network namespace (proc(5), /proc/net/unix).
+ * dockerd is asked for its own view, because Unix sockets are listed by network namespace.
  */
 export function enginePid(socket: string): number | undefined {
-  const path = resolved(socket);
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && read(`/proc/${name}/comm`)?.trim() === 'dockerd')
-    .map(Number)
-    .find((pid) => listeningInodes(pid, path).some((inode) => hasOpen(pid, `socket:[${inode}]`)));
+  const file = statSync(socket, { bigint: true, throwIfNoEntry: false });
+  if (file === undefined) return undefined;
+  return processIds()
+    .filter((pid) => read(`/proc/${pid}/comm`)?.trim() === 'dockerd')
+    .find((pid) => {
+      const listening = socketsAt(pid, { device: file.dev, inode: file.ino }).filter(
+        (found) => found.listening,
+      );
+      const open = new Set(socketInodes(pid));
+      return listening.some(({ inode }) => open.has(inode));
+    });
 }
 
-/** Inodes of the sockets that listen under a path, in a process's network namespace. */
-function listeningInodes(pid: number, path: string): string[] {
-  const acceptsConnections = '00010000';
-  return (read(`/proc/${pid}/net/unix`) ?? '').split('\n').flatMap((line) => {
-    const [, , , flags, , , inode, ...rest] = line.trim().split(/\s+/);
-    return flags === acceptsConnections && inode && resolved(rest.join(' ')) === path ? [inode] : [];
-  });
-}
-
-function hasOpen(pid: number, target: string): boolean {
-  const folder = `/proc/${pid}/fd`;
+/** The sockets of a process's network namespace that are bound to a file, or were accepted there; none when unknown. */
+export function socketsAt(pid: number, file: { device: bigint; inode: bigint }): readonly UnixSocket[] {
   try {
-    return readdirSync(folder).some((name) => link(join(folder, name)) === target);
-  } catch {
-    return false;
+    return unixSockets(pid).filter((socket) => isBoundTo(socket, file));
+  } catch (error) {
+    // The process ended meanwhile, or is not ours to look at.
+    if (error instanceof Error && 'code' in error) return [];
+    throw error;
   }
+}
+
+/** Every process of this PID namespace. */
+export function processIds(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+/** Inodes of the sockets that a process has open; none when it ended or is not ours to look at. */
+export function socketInodes(pid: number): number[] {
+  const folder = `/proc/${pid}/fd`;
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    return [];
+  }
+  return names.flatMap((name) => {
+    const [, inode] = /^socket:\[(\d+)\]$/.exec(link(join(folder, name)) ?? '') ?? [];
+    return inode === undefined ? [] : [Number(inode)];
+  });
 }
 
 function link(path: string): string | undefined {

@@ -5,13 +5,11 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { Agent, request } from 'undici';
 import { z } from 'zod';
 import type { Settings } from '../settings/schema.js';
 import { type Bundle, BundleProblem, openBundle } from './bundle.js';
+import { type PolicySource, policySource } from './source.js';
 
-const maximumBytes = 1024 * 1024;
-const timeoutMilliseconds = 30_000;
 const firstRetryMilliseconds = 15_000;
 const minute = 60_000;
 const hour = 60 * minute;
@@ -19,7 +17,8 @@ const hour = 60 * minute;
 const cacheSchema = z.object({
   url: z.string(),
   text: z.string(),
-  etag: z.string().optional(),
+  /** By what the source knows it again. */
+  mark: z.string().optional(),
   /** When the server last confirmed it, in milliseconds since the epoch. */
   confirmedAt: z.number(),
 });
@@ -42,6 +41,8 @@ export interface PolicyOptions {
   /** Told of each bundle that is to be in force, the cached one first. */
   readonly onBundle: (bundle: Bundle) => void;
   readonly onFailure: (problem: string) => void;
+  /** Told of every attempt, for the metrics. */
+  readonly onRefresh?: (outcome: 'taken' | 'unchanged' | 'failed') => void;
   readonly log: Pick<Logger, 'info' | 'warn'>;
   /** Waits before the first retry; doubled by each failure, up to the refresh interval. */
   readonly firstRetry?: number;
@@ -49,7 +50,7 @@ export interface PolicyOptions {
 
 export class PolicyRefresh {
   readonly #options: PolicyOptions;
-  readonly #agent: Agent;
+  readonly #source: PolicySource;
   readonly #startedAt = Date.now();
   #cache: Cache | undefined;
   #serial: number | undefined;
@@ -60,10 +61,7 @@ export class PolicyRefresh {
 
   constructor(options: PolicyOptions) {
     this.#options = options;
-    const { authorityFile } = options.settings;
-    this.#agent = new Agent(
-      authorityFile === '' ? {} : { connect: { ca: readFileSync(authorityFile, 'utf8') } },
-    );
+    this.#source = policySource(options.settings.url, options.settings.authorityFile);
     this.#openCache();
   }
 
@@ -83,11 +81,13 @@ export class PolicyRefresh {
   async refresh(): Promise<void> {
     clearTimeout(this.#timer);
     try {
-      await this.#fetch();
+      const taken = await this.#fetch();
+      this.#options.onRefresh?.(taken ? 'taken' : 'unchanged');
       this.#problem = undefined;
       this.#failures = 0;
     } catch (error) {
       this.#failures += 1;
+      this.#options.onRefresh?.('failed');
       this.#problem = error instanceof Error ? error.message : String(error);
       this.#options.onFailure(this.#problem);
     }
@@ -98,7 +98,7 @@ export class PolicyRefresh {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#agent.destroy();
+    await this.#source.close();
   }
 
   #wait(): number {
@@ -110,33 +110,24 @@ export class PolicyRefresh {
     );
   }
 
-  async #fetch(): Promise<void> {
+  /** True when another bundle is in force afterwards. */
+  async #fetch(): Promise<boolean> {
     const { url, publicKey } = this.#options.settings;
-    const answer = await request(url, {
-      dispatcher: this.#agent,
-      headersTimeout: timeoutMilliseconds,
-      bodyTimeout: timeoutMilliseconds,
-      headers: this.#cache?.etag === undefined ? {} : { 'if-none-match': this.#cache.etag },
-    });
-    if (answer.statusCode === 304 && this.#cache !== undefined) {
-      await answer.body.dump();
-      this.#keep({ ...this.#cache, confirmedAt: Date.now() });
-      return;
+    const fetched = await this.#source.fetch(this.#cache?.mark);
+    if (fetched === 'unchanged') {
+      if (this.#cache !== undefined) this.#keep({ ...this.#cache, confirmedAt: Date.now() });
+      return false;
     }
-    if (answer.statusCode !== 200) {
-      await answer.body.dump();
-      throw new BundleProblem(`${url} answered ${answer.statusCode}`);
-    }
-    const text = await readLimited(answer.body);
-    const bundle = openBundle(text, publicKey, url);
+    const bundle = openBundle(fetched.text, publicKey, url);
     if (this.#serial !== undefined && bundle.serial < this.#serial) {
       throw new BundleProblem(
         `the bundle is older (${bundle.serial}) than the one in force (${this.#serial})`,
       );
     }
-    const { etag } = answer.headers;
-    this.#keep({ url, text, confirmedAt: Date.now(), ...(typeof etag === 'string' ? { etag } : {}) });
-    if (bundle.serial !== this.#serial) this.#take(bundle);
+    this.#keep({ url, confirmedAt: Date.now(), ...fetched });
+    if (bundle.serial === this.#serial) return false;
+    this.#take(bundle);
+    return true;
   }
 
   #take(bundle: Bundle): void {
@@ -169,15 +160,4 @@ export class PolicyRefresh {
   #path(): string {
     return join(this.#options.stateDir, 'policy.json');
   }
-}
-
-async function readLimited(body: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    if (length > maximumBytes) throw new BundleProblem(`the bundle is larger than ${maximumBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }

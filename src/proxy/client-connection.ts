@@ -7,6 +7,7 @@
  *                       └──malformed──▶ refused, closing    └──hijacked──▶ tunnel: the socket is somebody else's
  */
 import type { Socket } from 'node:net';
+import { processName } from '../system/process-identity.js';
 import type { Caller } from '../uid-allocator/record.js';
 import { ProxyError } from './errors.js';
 import { Exchange } from './exchange.js';
@@ -43,6 +44,8 @@ export interface ClientConnectionOwner {
 export class ClientConnection {
   readonly socket: Socket;
   readonly caller: Caller;
+  /** What the caller's process called itself when it connected. */
+  readonly command: string | undefined;
   readonly #owner: ClientConnectionOwner;
   #exchange: Exchange | undefined;
   #ahead: Buffer | undefined;
@@ -54,6 +57,7 @@ export class ClientConnection {
   constructor(socket: Socket, caller: Caller, owner: ClientConnectionOwner) {
     this.socket = socket;
     this.caller = caller;
+    this.command = processName(caller.pid);
     this.#owner = owner;
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
@@ -65,6 +69,13 @@ export class ClientConnection {
   /** True while no request is being read or answered. */
   get idle(): boolean {
     return this.#exchange === undefined && !this.#tunnel;
+  }
+
+  /** What the connection is used for: nothing now, a request, an endless answer, or raw bytes both ways. */
+  get use(): 'idle' | 'request' | 'stream' | 'tunnel' {
+    if (this.#tunnel) return 'tunnel';
+    if (this.#exchange === undefined) return 'idle';
+    return this.#exchange.findings.routed?.route.answer === 'stream' ? 'stream' : 'request';
   }
 
   /** Ends the connection once the answers under way are written. */

@@ -28,6 +28,8 @@ export class Exchange {
   readonly startedAt = performance.now();
   /** What the record of this exchange is made of, filled in as it becomes known. */
   readonly findings: Findings = {};
+  /** When the request was read and when it was judged; absent where it didn't come so far. */
+  readonly reached: { read?: number; judged?: number } = {};
   /** HTTP status of the answer, 0 before there is one. */
   status = 0;
   #watcher: ClientWatcher | undefined;

@@ -21,7 +21,7 @@ export function record(
   const { routed, verdict, error } = findings;
   audit.record({
     event: 'request',
-    caller: exchange.caller,
+    caller: auditedCaller(exchange),
     method: head?.method ?? '',
     ...(routed === undefined ? {} : { route: routed.route.name, path: routed.path }),
     objects: findings.objects ?? [],
@@ -31,8 +31,26 @@ export function record(
     ...(error === undefined ? {} : failure(error)),
     generation: settings.generation,
     status: exchange.status,
-    milliseconds: Math.round((performance.now() - exchange.startedAt) * 1000) / 1000,
+    ...times(exchange),
   });
+}
+
+function auditedCaller({ caller, connection: { command } }: Exchange): RequestRecord['caller'] {
+  return command === undefined ? caller : { ...caller, command };
+}
+
+/** How long it took in all, and what of it each phase took. A phase that was not finished has the rest. */
+function times({ startedAt, reached }: Exchange): Pick<RequestRecord, 'milliseconds' | 'phases'> {
+  const end = performance.now();
+  const { read = end, judged = end } = reached;
+  return {
+    milliseconds: rounded(end - startedAt),
+    phases: { read: rounded(read - startedAt), judge: rounded(judged - read), carry: rounded(end - judged) },
+  };
+}
+
+function rounded(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
 }
 
 /** Writes a record for each BuildKit call that is refused on an upgraded connection. */
@@ -44,7 +62,7 @@ export function grpcWatcher(
     refused: (path, refusal) =>
       audit.record({
         event: 'request',
-        caller: exchange.caller,
+        caller: auditedCaller(exchange),
         method: 'POST',
         route: 'build.grpc',
         path,

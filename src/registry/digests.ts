@@ -43,12 +43,22 @@ export class Digests {
   readonly #source: ManifestSource;
   readonly #file: string;
   readonly #now: () => number;
+  readonly #onAsked: (outcome: 'answered' | 'failed') => void;
   readonly #known = new Map<string, KnownManifest>();
   readonly #asked = new Map<string, Promise<void>>();
   readonly #tried = new Map<string, number>();
 
-  /** @param file where answers are kept; made when it is missing, replaced when it can't be read */
-  constructor(source: ManifestSource, file: string, now: () => number = Date.now) {
+  /**
+   * @param file where answers are kept; made when it is missing, replaced when it can't be read
+   * @param onAsked told each time that a registry was asked
+   */
+  constructor(
+    source: ManifestSource,
+    file: string,
+    now: () => number = Date.now,
+    onAsked: (outcome: 'answered' | 'failed') => void = () => undefined,
+  ) {
+    this.#onAsked = onAsked;
     this.#source = source;
     this.#file = file;
     this.#now = now;
@@ -90,7 +100,9 @@ export class Digests {
       const manifest = await this.#source.manifest(reference);
       this.#known.set(key, { manifest, checkedAt: this.#now() });
       this.#save();
+      this.#onAsked('answered');
     } catch (error) {
+      this.#onAsked('failed');
       const known = this.#known.get(key);
       const problem = error instanceof Error ? error.message : String(error);
       if (known !== undefined) this.#known.set(key, { ...known, problem });

@@ -55,6 +55,8 @@ export interface ServeOptions {
   readonly ledger: ServingLedger;
   readonly backend?: 'runc' | 'sysbox';
   readonly log: RuntimeLog;
+  /** Told of each preparation, and how long it took. */
+  readonly onPrepared?: (outcome: 'prepared' | 'refused', milliseconds: number) => void;
 }
 
 export interface RuntimeServer {
@@ -176,10 +178,12 @@ class Server implements RuntimeServer {
       this.#reply(slot, replyLine(pid, 'ok'));
       const milliseconds = Math.round((performance.now() - started) * 100) / 100;
       this.#options.log.info({ id, verb, milliseconds }, 'prepared a container');
+      this.#options.onPrepared?.('prepared', milliseconds);
       this.#lastChange = Date.now();
       this.#sweepSoon();
     } catch (problem) {
       const message = describeFailure(problem);
+      this.#options.onPrepared?.('refused', performance.now() - started);
       this.#options.log.error({ id, verb, problem }, 'a container was not started');
       writeErrorLog({ log: log || undefined, logFormat: request.logFormat }, message);
       if (verb === 'run') this.#releaseStep(id);

@@ -5,8 +5,9 @@
  */
 import { type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import { z } from 'zod';
+import { dockerDesktopKeys } from './docker-desktop-keys.js';
 import { type SettingsIssue, SettingsProblem } from './problem.js';
-import { dockerDesktopKeys, type Settings, settingsSchema } from './schema.js';
+import { type Settings, settingsSchema } from './schema.js';
 import { nearest } from './suggest.js';
 
 /** Far above any sensible policy; keeps a mistaken path (a disk image) out of memory. */

@@ -2,8 +2,8 @@
  * docs/settings.md's tables: every key with type, default and meaning, out of the schema.
  */
 import { z } from 'zod';
+import { dockerDesktopKeys } from './docker-desktop-keys.js';
 import { settingsJsonSchema } from './json-schema.js';
-import { dockerDesktopKeys } from './schema.js';
 
 const nodeSchema = z.looseObject({
   type: z.string().optional(),

@@ -92,6 +92,12 @@ export class SettingsHolder {
     this.take(this.compose());
   }
 
+  /** Goes back to the file alone: it names no bundle any more. */
+  dropBundle(): void {
+    this.bundle = undefined;
+    this.take(this.compose());
+  }
+
   close(): void {
     for (const path of this.watched) unwatchFile(path, this.look);
     this.listeners.clear();

@@ -25,6 +25,20 @@ export function processIdentity(pid: number): ProcessIdentity | undefined {
   return { pid, startTime };
 }
 
+/**
+ * What a process calls itself (proc_pid_comm(5)), without characters that a terminal would obey; `undefined` when it
+ * ended. It can call itself as it likes: a hint for people, no proof.
+ */
+export function processName(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'latin1')
+      .trimEnd()
+      .replace(/[^\x20-\x7e]/g, '?');
+  } catch {
+    return undefined;
+  }
+}
+
 /** True as long as this very process runs. */
 export function isAlive(identity: ProcessIdentity): boolean {
   return processIdentity(identity.pid)?.startTime === identity.startTime;

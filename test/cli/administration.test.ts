@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cofferdam, startCofferdam, startIsolatingEngine } from '../support/cofferdam.js';
 import { type Engine, importBusybox } from '../support/engines.js';
@@ -194,7 +195,21 @@ describe('doctor', () => {
     );
     const { stdout } = await cofferdam.verb('doctor');
     expect(stdout).toMatch(/warn +containers with the engine's socket: bypass \(stopped\)/);
+    const status = await json('status');
+    expect(status.past).toContain(`the stopped container bypass has ${engine.socket}`);
     await engine.docker('rm', 'bypass');
+  });
+
+  it('names a process that is connected to the real socket, and status does as well', async () => {
+    const client = spawn('docker', ['--host', `unix://${engine.socket}`, 'events'], { stdio: 'ignore' });
+    const line = `docker, process ${client.pid} of uid 0, is connected to ${engine.socket}`;
+    while (!(await json('status')).past.includes(line))
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await cofferdam.verb('status')).stdout).toContain(`Reach the engine past cofferdam:\n  ${line}`);
+    expect((await cofferdam.verb('doctor')).stdout).toContain(`docker (process ${client.pid}, uid 0)`);
+    client.kill();
+    while ((await json('status')).past.includes(line))
+      await new Promise((resolve) => setTimeout(resolve, 50));
   });
 
   it('fails for scripts when there is no daemon', async () => {

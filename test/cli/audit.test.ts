@@ -33,7 +33,7 @@ function start(...argv: string[]) {
 function record(verdict: 'allowed' | 'denied', uid: number): AuditRecord {
   return {
     event: 'request',
-    caller: { uid, gid: uid, pid: 1, groups: [] },
+    caller: { uid, gid: uid, pid: 1, groups: [], ...(verdict === 'allowed' && { command: 'curl' }) },
     method: 'POST',
     route: 'container.create',
     path: '/v1.47/containers/create',
@@ -57,9 +57,9 @@ it('shows people one line for each record', async () => {
   const { code, out } = await start().ended;
   expect(code).toBe(0);
   expect(out.trimEnd().split('\n')).toEqual([
-    expect.stringMatching(/^\S+Z {2}uid 1000 {4}allowed {4}201 {2}container\.create/),
+    expect.stringMatching(/^\S+Z {2}uid 1000 curl {5}allowed {4}201 {2}container\.create/),
     expect.stringMatching(
-      /uid 1001 {4}denied {5}403 {2}container\.create .*host-namespaces; the näme is refused$/,
+      /uid 1001 {10}denied {5}403 {2}container\.create .*host-namespaces; the näme is refused$/,
     ),
   ]);
 });

@@ -42,6 +42,7 @@ function status(): Status {
     },
     ranges: { inUse: 1, free: 65_533 },
     ready,
+    past: ['dockerd listens on TCP port 2375'],
     notIsolated: findUnisolated(
       [
         { id: 'a'.repeat(64), name: 'web', runtime: 'sysbox-runc', running: true },
@@ -71,7 +72,7 @@ beforeEach(async () => {
     settingsCurrent: settings.problem === undefined,
     isolation: settings.current.enhancedContainerIsolation.value,
     ready: true,
-    connections: 3,
+    connections: { idle: 1, request: 0, stream: 0, tunnel: 2 },
   }));
   const log = openAudit(join(folder, 'state'));
   audit = countedAudit(
@@ -92,6 +93,7 @@ beforeEach(async () => {
     settings,
     audit,
     status: async () => status(),
+    ready: async () => ready,
     metrics: () => metrics.text(),
   });
 });
@@ -208,6 +210,7 @@ describe('the socket', () => {
       settings,
       audit,
       status: async () => status(),
+      ready: async () => ready,
       metrics: () => metrics.text(),
     });
     expect((await askStatus(runDir())).version).toBe('0.1.0');
@@ -236,13 +239,13 @@ it('counts requests from their audit records', async () => {
   expect(text).toContain('cofferdam_refusals_total{rule="host-namespaces"} 2');
   expect(text).toContain('cofferdam_request_duration_seconds_bucket{le="0.0025",route="container.create"} 2');
   expect(text).toContain('cofferdam_ranges_in_use 7');
-  expect(text).toContain('cofferdam_client_connections 3');
+  expect(text).toContain('cofferdam_client_connections{use="tunnel"} 2');
 });
 
 it('serves health and metrics on a loopback port, and nothing else', async () => {
   const port = 20_000 + (process.pid % 20_000);
   const health = await startHealthPort(`127.0.0.1:${port}`, {
-    status: async () => status(),
+    ready: async () => ready,
     metrics: () => metrics.text(),
   });
   const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
@@ -256,13 +259,56 @@ it('serves health and metrics on a loopback port, and nothing else', async () =>
   await health.close();
 });
 
-it('has a dashboard whose metrics are all real', async () => {
-  const dashboard = readFileSync(new URL('../../config/grafana-dashboard.json', import.meta.url), 'utf8');
-  const named = new Set(
-    [...dashboard.matchAll(/cofferdam_[a-z_]+/g)].map(([name]) => name.replace(/_bucket$/, '')),
+/** The real metrics with their labels, from one reading of everything that can be counted. */
+async function realMetrics(): Promise<Map<string, Set<string>>> {
+  audit.record({
+    event: 'request',
+    method: 'POST',
+    route: 'container.create',
+    verdict: 'denied',
+    rules: ['host-namespaces'],
+    generation: 1,
+    status: 403,
+    milliseconds: 2,
+    phases: { read: 0.5, judge: 1, carry: 0.5 },
+  });
+  metrics.prepared('prepared', 5);
+  metrics.registryAsked('answered');
+  metrics.policyRefreshed('taken');
+  const real = new Map<string, Set<string>>();
+  for (const [, name = '', labels = ''] of (await metrics.text()).matchAll(
+    /^(cofferdam_\w+?)(?:\{(.*)\})? /gm,
+  ))
+    real.set(name, new Set([...labels.matchAll(/(\w+)="/g)].map(([, label]) => label ?? '')));
+  return real;
+}
+
+it('has a dashboard whose metrics and labels are all real, and shows every metric', async () => {
+  const file = new URL('../../config/grafana-dashboard.json', import.meta.url);
+  const expressions = [...readFileSync(file, 'utf8').matchAll(/"expr": "(.*)"/g)].map(
+    ([, text]) => text ?? '',
   );
+  const real = await realMetrics();
+  const shown = new Set<string>();
+  for (const expression of expressions) {
+    const [, by = ''] = /by \(([^)]*)\)/.exec(expression) ?? [];
+    for (const [name] of expression.matchAll(/cofferdam_\w+/g)) {
+      expect([...real.keys()]).toContain(name);
+      for (const label of by.split(', ').filter((word) => word !== ''))
+        expect(real.get(name)).toContain(label);
+      shown.add(name.replace(/_bucket$/, ''));
+    }
+  }
+  const notShown = [...real.keys()].filter((name) => !shown.has(name.replace(/_(bucket|sum|count)$/, '')));
+  expect(notShown).toEqual(['cofferdam_settings_generation', 'cofferdam_start_time_seconds']);
+});
+
+it('counts phases, preparations, and what was asked of registries and for the policy', async () => {
+  await realMetrics();
   const text = await metrics.text();
-  const real = new Set([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name ?? ''));
-  expect(named.size).toBeGreaterThan(8);
-  expect([...named].filter((name) => !real.has(name))).toEqual([]);
+  expect(text).toContain('cofferdam_request_phase_seconds_sum{phase="judge"} 0.001');
+  expect(text).toContain('cofferdam_runtime_preparation_seconds_count{outcome="prepared"} 1');
+  expect(text).toContain('cofferdam_registry_refreshes_total{outcome="answered"} 1');
+  expect(text).toContain('cofferdam_policy_refreshes_total{outcome="taken"} 1');
+  expect(text).toMatch(/cofferdam_event_loop_delay_seconds\{quantile="0.99"\} [\d.e-]+$/m);
 });

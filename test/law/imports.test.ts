@@ -44,7 +44,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'proxy',
     'control',
   ],
-  policy: ['system', 'settings'],
+  policy: ['system', 'settings', 'registry'],
   learning: ['audit', 'settings', 'registry', 'rules'],
   doctor: ['system', 'uid-allocator', 'engine', 'runtime', 'daemon'],
   cli: [

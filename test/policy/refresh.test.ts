@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -9,14 +8,14 @@ import type { Bundle } from '../../src/policy/bundle.js';
 import { PolicyRefresh } from '../../src/policy/refresh.js';
 import { composeSettings } from '../../src/settings/compose.js';
 import { defaultSettings, settingsSchema } from '../../src/settings/schema.js';
+import { type BundleKeys, newKeys, signedBundle } from './signed-bundle.js';
 
-const payloadType = 'application/vnd.cofferdam.policy+json';
 const folder = mkdtempSync('/var/tmp/cofferdam-policy-');
 const authorityFile = join(folder, 'certificate.pem');
 let server: Server;
 let url: string;
 let state: string;
-let keys: { readonly private: KeyObject; readonly public: string };
+let keys: BundleKeys;
 /** What the server answers with. */
 let answer: { status: number; body: string; etag?: string };
 let asked: (string | undefined)[];
@@ -24,27 +23,9 @@ let bundles: Bundle[];
 let failures: string[];
 let policy: PolicyRefresh | undefined;
 
-function newKeys() {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  return {
-    private: privateKey,
-    public: publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64'),
-  };
-}
-
 /** A signed bundle, as an administrator's tool would write it. */
 function bundle(serial: number, settings: object, key = keys.private): string {
-  const payload = Buffer.from(JSON.stringify({ version: 1, serial, settings }));
-  const signed = Buffer.concat([
-    Buffer.from(`DSSEv1 ${payloadType.length} ${payloadType} ${payload.length} `),
-    payload,
-  ]);
-  const sig = sign(null, signed, key).toString('base64');
-  return JSON.stringify({
-    payloadType,
-    payload: payload.toString('base64'),
-    signatures: [{ keyid: 'one', sig }],
-  });
+  return signedBundle(key, serial, settings);
 }
 
 function follow(): PolicyRefresh {
