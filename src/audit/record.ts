@@ -4,10 +4,17 @@
  * environment values, no credentials. The published schema, config/audit-record.schema.json, is generated here.
  */
 import { z } from 'zod';
-import { callerSchema } from '../uid-allocator/record.js';
+import { callerSchema as ledgerCallerSchema } from '../uid-allocator/record.js';
 
 const text = z.string();
 const texts = z.array(z.string()).readonly();
+
+const callerSchema = ledgerCallerSchema.extend({
+  command: z
+    .string()
+    .optional()
+    .describe('What the process calls itself: a hint, no proof. Absent when it had ended.'),
+});
 
 /** How a request ended, as the policy saw it. */
 export const verdicts = ['allowed', 'rewritten', 'denied', 'malformed', 'failed'] as const;
@@ -45,6 +52,15 @@ const requestRecordSchema = z
     status: z.number().int().describe('HTTP status of the answer; 0 when the client went away before it.'),
     error: text.optional().describe('Stable code of what failed.'),
     milliseconds: z.number().describe('From the first byte of the head to the last of the answer.'),
+    phases: z
+      .object({
+        read: z.number().describe('Until the request was read.'),
+        judge: z.number().describe('Looking up facts and judging.'),
+        carry: z.number().describe('The engine, and the answer up to its last byte.'),
+      })
+      .readonly()
+      .optional()
+      .describe('What of it each phase took, in milliseconds.'),
   })
   .readonly();
 

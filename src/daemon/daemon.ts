@@ -27,11 +27,11 @@ import { type Ledger, openLedger } from '../uid-allocator/ledger.js';
 import { ContainerSocket } from './container-socket.js';
 import { EgressKeeper } from './egress.js';
 import type { ChosenEngine } from './engine-choice.js';
-import { followPolicy } from './policy.js';
+import { PolicyFollower } from './policy.js';
 import { PreparationWatch } from './preparation.js';
 import { Reconciliation } from './reconciliation.js';
 import { renewSockets } from './socket-renewal.js';
-import { readMeasured, readStatus, type StatusSources } from './status.js';
+import { readMeasured, readReadiness, readStatus, type StatusSources } from './status.js';
 
 export interface DaemonOptions {
   readonly version: string;
@@ -88,7 +88,15 @@ export class Daemon {
     const { first, last } = settings.current.uidRanges;
     const ledger = openLedger(stateDir, { pool: { first, last } });
     // Launchers are answered before anything may ask the engine to start a container.
-    const runtime = serveRuntime({ runDir, ledger, backend: engine.backend.kind, log });
+    const metrics = new Metrics(() => this.#measured());
+    this.#undo.push(() => metrics.close());
+    const runtime = serveRuntime({
+      runDir,
+      ledger,
+      backend: engine.backend.kind,
+      log,
+      onPrepared: (outcome, milliseconds) => metrics.prepared(outcome, milliseconds),
+    });
     this.#undo.push(() => runtime.close());
     const client = new EngineClient(engine.socket);
     this.#undo.push(() => client.close());
@@ -97,7 +105,9 @@ export class Daemon {
     );
     this.#undo.push(() => preparation.close());
     const hostPaths = new HostPaths(() => this.#ownPlaces());
-    const containerSocket = new ContainerSocket(stateDir, client);
+    const containerSocket = new ContainerSocket(stateDir, client, (outcome) =>
+      metrics.registryAsked(outcome),
+    );
     this.#undo.push(() => containerSocket.close());
     const facts = this.#facts(client, ledger, hostPaths, containerSocket);
     const reconciliation = this.#reconcile(client, ledger, facts, preparation);
@@ -106,12 +116,11 @@ export class Daemon {
       new Promise((resolve) => setTimeout(resolve, firstLook).unref()),
     ]);
     const lineage = new Lineage(ledger);
-    const metrics = new Metrics(() => this.#measured());
-    this.#undo.push(() => metrics.close());
     const audit = countedAudit(this.#audit(), metrics);
     this.#undo.push(() => audit.close());
-    const policy = await followPolicy({ settings, stateDir, audit, log });
-    this.#undo.push(() => policy?.close());
+    const policy = new PolicyFollower({ settings, stateDir, audit, metrics, log });
+    this.#undo.push(() => policy.close());
+    await policy.start();
     const parts = { client, ledger, preparation, reconciliation, policy };
     this.#sources = { ...this.#options, ...describe(engine), ...parts };
     const egress = new EgressKeeper({ settings, stateDir, client, audit, log });
@@ -197,10 +206,11 @@ export class Daemon {
 
   #audit(): Audit {
     const { stateDir, settings, log } = this.#options;
-    const { maximumFileMegabytes, keepFiles } = settings.current.audit;
+    const { maximumFileMegabytes, keepFiles, journal } = settings.current.audit;
     return openAudit(stateDir, {
       maximumFileBytes: maximumFileMegabytes * 1024 * 1024,
       keepFiles,
+      journal,
       onError: (error) => log.error({ err: error }, 'audit records could not be written'),
     });
   }
@@ -219,6 +229,7 @@ export class Daemon {
       group: gid,
       mode: mode & 0o777,
       status: () => this.status(),
+      ready: () => this.#ready(),
       metrics: () => metrics.text(),
     });
   }
@@ -227,7 +238,7 @@ export class Daemon {
     const address = this.#options.settings.current.metrics.listen;
     if (address === '') return;
     const port = await startHealthPort(address, {
-      status: () => this.status(),
+      ready: () => this.#ready(),
       metrics: () => metrics.text(),
     });
     this.#undo.push(() => port.close());
@@ -235,7 +246,12 @@ export class Daemon {
 
   #measured() {
     if (this.#sources === undefined) throw new Error('the daemon is not started');
-    return readMeasured(this.#sources, this.#proxy?.connections ?? 0);
+    return readMeasured(this.#sources, this.#proxy?.connections ?? {});
+  }
+
+  #ready(): Promise<Status['ready']> {
+    if (this.#sources === undefined) throw new Error('the daemon is not started');
+    return readReadiness(this.#sources);
   }
 
   #tellEvents(audit: Audit): void {

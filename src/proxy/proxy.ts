@@ -49,8 +49,8 @@ export interface ProxyOptions {
 export interface RunningProxy {
   /** Paths of the listening sockets. */
   readonly sockets: readonly string[];
-  /** How many clients' connections are open. */
-  readonly connections: number;
+  /** How many clients' connections are open, by what they are used for. */
+  readonly connections: Readonly<Record<ClientConnection['use'], number>>;
   /**
    * Takes no new requests, lets those under way and open streams finish, and breaks off what is left.
    * @param drainMilliseconds how long they may take
@@ -78,9 +78,9 @@ class SocketProxy implements RunningProxy, ClientConnectionOwner, ProxyContext {
   readonly log: ProxyOptions['log'];
   readonly judgeGrpc: ProxyOptions['judgeGrpc'];
   readonly judgeStream: ProxyContext['judgeStream'];
-  draining = false;
   readonly noteImage: ProxyContext['noteImage'];
   readonly volumeTurns = new VolumeTurns();
+  draining = false;
   readonly #options: ProxyOptions;
   readonly #servers: Server[] = [];
   readonly #connections = new Set<ClientConnection>();
@@ -114,8 +114,10 @@ class SocketProxy implements RunningProxy, ClientConnectionOwner, ProxyContext {
     }
   }
 
-  get connections(): number {
-    return this.#connections.size;
+  get connections(): RunningProxy['connections'] {
+    const counts = { idle: 0, request: 0, stream: 0, tunnel: 0 };
+    for (const { use } of this.#connections) counts[use] += 1;
+    return counts;
   }
 
   #accept(socket: Socket): void {

@@ -1,10 +1,12 @@
 /**
- * The only home of setting keys and defaults: Docker's admin-settings.json format, and ours on top of it.
+ * The only home of setting keys and defaults, together with operation-schema.ts (the daemon's own running) and
+ * docker-desktop-keys.ts: Docker's admin-settings.json format, and ours on top of it.
  * The JSON Schema in config/ and docs/settings.md are generated from this file. It only describes: reading and
  * judging a file is load.ts's part. Every key needs a description, and a default that is safe when it is absent.
  * Source of Docker's keys: the settings reference of Docker Desktop's Settings Management.
  */
 import { z } from 'zod';
+import { auditSchema, metricsSchema, policySchema, shutdownSchema } from './operation-schema.js';
 
 const locked = z
   .boolean()
@@ -230,82 +232,6 @@ const uidRangesSchema = z
   })
   .readonly();
 
-const shutdownSchema = z
-  .object({
-    drainSeconds: z
-      .number()
-      .min(0)
-      .max(3600)
-      .default(30)
-      .describe('How long requests and streams under way may go on after SIGTERM, in seconds.'),
-  })
-  .readonly();
-
-const auditSchema = z
-  .object({
-    maximumFileMegabytes: z
-      .number()
-      .int()
-      .min(1)
-      .max(4096)
-      .default(64)
-      .describe('Size at which a new audit file is begun.'),
-    keepFiles: z.number().int().min(1).max(1000).default(16).describe('How many full audit files are kept.'),
-  })
-  .readonly();
-
-const metricsSchema = z
-  .object({
-    listen: z
-      .string()
-      .regex(
-        /^((127(\.\d{1,3}){3}|localhost|\[::1\]):\d{1,5})?$/,
-        'must be a loopback address with a port, as 127.0.0.1:9477',
-      )
-      .default('')
-      .describe(
-        'Loopback address and port for /metrics, /healthz and /readyz, taken at start; empty: on the control socket only.',
-      ),
-  })
-  .readonly();
-
-const policySchema = z
-  .object({
-    url: z
-      .string()
-      .regex(/^(https:\/\/\S+)?$/, 'must be an https address')
-      .default('')
-      .describe('Where the policy bundle of this host is fetched from; empty: there is none.'),
-    publicKey: z
-      .string()
-      .regex(/^([A-Za-z0-9+/]{43}=)?$/, 'must be an Ed25519 public key, 32 bytes in base64')
-      .default('')
-      .describe('The Ed25519 key, in base64, whose signature a bundle must have.'),
-    authorityFile: z
-      .string()
-      .default('')
-      .describe(
-        'Certificates (PEM) of a private authority that the server is checked with; empty: the usual ones.',
-      ),
-    refreshMinutes: z
-      .number()
-      .min(1)
-      .max(1440)
-      .default(60)
-      .describe('How often it is fetched again, in minutes.'),
-    graceHours: z
-      .number()
-      .min(1)
-      .max(720)
-      .default(12)
-      .describe('After how many hours without a refresh the daemon reports itself as not ready.'),
-  })
-  .readonly()
-  .refine(({ url, publicKey }) => url === '' || publicKey !== '', {
-    path: ['publicKey'],
-    message: 'is needed with an url: a bundle without a signature is never taken',
-  });
-
 export const settingsSchema = z
   .object({
     configurationFileVersion: z
@@ -356,40 +282,3 @@ export type Settings = z.infer<typeof settingsSchema>;
 
 /** What an empty object means: every default. */
 export const defaultSettings: Settings = settingsSchema.parse({});
-
-/** Keys of Docker Desktop without a meaning for an engine on a Linux host: accepted, listed and ignored. */
-export const dockerDesktopKeys: readonly string[] = [
-  'exposeDockerAPIOnTCP2375',
-  'proxy',
-  'containersProxy',
-  'linuxVM',
-  'windowsContainers',
-  'kubernetes',
-  'disableUpdate',
-  'silentModulesUpdate',
-  'analyticsEnabled',
-  'extensionsEnabled',
-  'onlyMarketplaceExtensions',
-  'extensionsPrivateMarketplace',
-  'extensionsPrivateMarketplaceAdminContactURL',
-  'scout',
-  'allowBetaFeatures',
-  'allowExperimentalFeatures',
-  'enableDockerAI',
-  'enableDockerMCPToolkit',
-  'enableInference',
-  'enableInferenceTCP',
-  'enableInferenceTCPPort',
-  'enableInferenceCORS',
-  'enableInferenceGPUVariant',
-  'enableCloud',
-  'filesharingAllowedDirectories',
-  'useVirtualizationFrameworkVirtioFS',
-  'useGrpcfuse',
-  'useVirtualizationFrameworkRosetta',
-  'displayedOnboarding',
-  'desktopTerminalEnabled',
-  'defaultNetworkingMode',
-  'dnsInhibition',
-  'portBindingBehavior',
-];
