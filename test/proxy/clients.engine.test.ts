@@ -107,6 +107,30 @@ describe.each(engineVersions)('engine %s', (version) => {
     rmSync(folder, { recursive: true });
   });
 
+  it('compose build: "use of closed network connection": it builds, and follows the logs to their end', async () => {
+    const folder = join(engine.folder, 'built-project');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'Dockerfile'), 'FROM busybox\nCOPY block /\nRUN wc -c /block > /size\n');
+    writeFileSync(join(folder, 'block'), Buffer.alloc(8 << 20, 'context'));
+    writeFileSync(
+      join(folder, 'compose.yaml'),
+      'name: built\nservices:\n  web:\n    build: { context: ., network: none }\n    network_mode: none\n    command: sh -c "cat /size; sleep 1; echo end"\n',
+    );
+    const outcome = await both(async (cli) => {
+      const compose = (...argv: string[]) =>
+        cli.run(['compose', '--progress', 'quiet', ...argv], { cwd: folder });
+      return [
+        await compose('build', '--no-cache'),
+        await compose('up', '-d'),
+        await compose('logs', '-f', '--no-log-prefix', '--no-color'),
+        await compose('down', '--rmi', 'all', '-t', '0'),
+      ];
+    });
+    expect(outcome.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    expect(outcome[2]?.stdout).toMatch(/8388608 \/block\n.*end\n/);
+    rmSync(folder, { recursive: true });
+  });
+
   describe.each(['0.13', '0.29'] as const)('buildx %s', (buildx) => {
     it('`buildx ls` differs from direct: builds, bake, secrets, ssh, outputs, du and prune are the same', async () => {
       const folder = join(engine.folder, `buildx-${buildx}`);

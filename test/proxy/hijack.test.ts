@@ -38,7 +38,7 @@ const switched =
 const raw = 'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n';
 const multiplexed = 'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n\r\n';
 
-describe('exec/attach upgrade answered with 101 or 200', () => {
+describe('exec/attach upgrade answered with 200: it becomes a stream like one answered with 101', () => {
   it.each([
     ['attach, 101', attach(upgrade), switched],
     ['attach, 200 raw', attach(''), raw],

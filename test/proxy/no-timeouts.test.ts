@@ -26,15 +26,15 @@ const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
 const raw = 'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n';
 
 const streams = [
-  ['events', 'GET /v1.45/events', chunked],
-  ['logs -f', 'GET /v1.45/containers/web/logs?follow=1&stdout=1', chunked],
+  ['events cut after 10 minutes', 'GET /v1.45/events', chunked],
+  ['quiet `logs -f` cut', 'GET /v1.45/containers/web/logs?follow=1&stdout=1', chunked],
   ['stats', 'GET /v1.45/containers/web/stats', chunked],
   ['wait', 'POST /v1.45/containers/web/wait', chunked],
   ['attach', 'POST /v1.45/containers/web/attach?stream=1&stdout=1', raw],
 ] as const;
 
 describe.each(streams)('%s', (_name, request, head) => {
-  it('goes on after a week without a byte', async () => {
+  it('it goes on after a week without a byte', async () => {
     engine = await startScriptedEngine(async (side) => {
       await side.untilText('\r\n\r\n');
       side.socket.write(head);

@@ -57,7 +57,7 @@ const volume = '{"Name":"data"}';
 const createVolume = `POST /v1.45/volumes/create HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: ${volume.length}\r\n\r\n${volume}`;
 
 describe('a refusal', () => {
-  it('is Docker’s JSON with all violations, and the connection goes on', async () => {
+  it('deny body is HTML: it is Docker’s JSON with all violations, and the connection goes on', async () => {
     await client.send(createVolume).untilText('}\n');
     expect(statusOf(client.text)).toBe(403);
     expect(messageOf(client.text)).toContain('enhanced container isolation: ');

@@ -100,6 +100,20 @@ describe.each(engineVersions)('engine %s', (version) => {
     expect(through.code).toBe(5);
   });
 
+  it('a terminal that is resized is resized in the container', async () => {
+    const until = (size: string) => `until [ "$(stty size 2>/dev/null)" = "${size}" ]; do sleep 0.1; done`;
+    const inside = `${until('33 101')}; echo begun; ${until('44 99')}; echo resized`;
+    // The kernel tells the command line of the new size (SIGWINCH), which tells the engine.
+    const line = `stty rows 33 cols 101; (sleep 2; stty -F /dev/tty rows 44 cols 99) & docker run --rm -it ${offline.join(' ')} busybox sh -c '${inside}'`;
+    for (const { environment: env } of [engine.cli, cofferdam.cli]) {
+      const outcome = await runCommand('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
+        env,
+      });
+      expect(outcome.stdout).toMatch(/begun\r\nresized\r\n$/);
+      expect(outcome.code).toBe(0);
+    }
+  });
+
   it('detach keys leave the container running', async () => {
     for (const cli of [engine.cli, cofferdam.cli]) {
       const name = `detached-${cli === engine.cli ? 'direct' : 'through'}`;
