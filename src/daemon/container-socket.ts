@@ -56,7 +56,7 @@ export class ContainerSocket {
     const verdict = await this.#verdict(image, settings);
     const { dev, ino } = statSync(this.path, { bigint: true });
     const socket = { path: this.path, device: dev.toString(), inode: ino.toString() };
-    return { imageId: image.id, ...verdict, socket };
+    return { imageId: image.id, digests: image.repoDigests, ...verdict, socket };
   }
 
   /** Each request over the socket asks for the same image: its verdict holds for a moment, under the same settings. */

@@ -31,6 +31,7 @@ import { PolicyFollower } from './policy.js';
 import { PreparationWatch } from './preparation.js';
 import { Reconciliation } from './reconciliation.js';
 import { renewSockets } from './socket-renewal.js';
+import { SocketRevocation } from './socket-revocation.js';
 import { readMeasured, readReadiness, readStatus, type StatusSources } from './status.js';
 
 export interface DaemonOptions {
@@ -142,6 +143,13 @@ export class Daemon {
       audit,
       log,
     });
+    const proxy = this.#proxy;
+    const revocation = new SocketRevocation({
+      ...{ settings, client, containerSocket, audit, log },
+      records: () => ledger.list(),
+      disconnect: (containerId) => proxy.disconnect(containerId),
+    });
+    this.#undo.push(() => revocation.close());
     const control = await this.#control(this.#proxy, audit, metrics);
     this.#undo.push(() => control.close());
     await this.#healthPort(metrics);

@@ -123,6 +123,8 @@ export interface PathFacts {
 /** Whether an image is on the list of those that may mount the Docker socket, by its content. */
 export interface SocketImageFacts {
   readonly imageId: string;
+  /** Its digests by repository, as the engine's store knows them. */
+  readonly digests?: readonly string[];
   readonly allowed: boolean;
   /** The list's entry that allows it. */
   readonly entry?: string;

@@ -5,7 +5,9 @@
  */
 import { z } from 'zod';
 import { approvedMounts } from '../rules/approved-mounts.js';
+import { grantedImage } from '../rules/granted-socket.js';
 import { valueAt } from '../rules/json-pointer.js';
+import type { SocketImageFacts } from '../rules/rule.js';
 import { isolatingRuntime } from '../rules/runtime.js';
 import { createDigest } from '../uid-allocator/create-digest.js';
 import { AllocatorError } from '../uid-allocator/errors.js';
@@ -30,7 +32,8 @@ const created = z.object({ Id: z.string().regex(/^[0-9a-f]{64}$/) });
  * Notes a request that makes an isolated container; others need no note.
  * @throws ProxyError COFFERDAM_LEDGER when the ledger can't take it
  */
-export function book(allowed: AllowedRequest, { ledger }: ProxyContext): Booking | undefined {
+export function book(allowed: AllowedRequest, proxy: ProxyContext): Booking | undefined {
+  const { ledger } = proxy;
   const { request, facts } = allowed;
   if (request.route.name !== 'container.create') return undefined;
   if (valueAt(request.body, '/HostConfig/Runtime') !== isolatingRuntime) return undefined;
@@ -38,18 +41,43 @@ export function book(allowed: AllowedRequest, { ledger }: ProxyContext): Booking
   const name = request.query.get('name')?.[0]?.replace(/^\//, '');
   const imageId = facts.image(image)?.id;
   const mounts = approvedMounts(request, facts);
+  const socketGrant = mounts.some(({ ownSocket }) => ownSocket === true);
   const intent = inLedger(() =>
     ledger.intend({
       caller: request.caller,
       image,
       digest: createDigest(image, valueAt(request.body, '/HostConfig')),
       mounts,
-      socketGrant: mounts.some(({ ownSocket }) => ownSocket === true),
+      socketGrant,
       ...(name === undefined || name === '' ? {} : { name }),
       ...(imageId === undefined ? {} : { imageId }),
     }),
   );
-  return booking(intent, ledger, imageId);
+  const made = booking(intent, ledger, imageId);
+  const granted = socketGrant ? grantedImage(request, facts) : undefined;
+  if (granted === undefined) return made;
+  return {
+    ...made,
+    settle: (containerId) => {
+      made.settle(containerId);
+      proxy.audit.record({
+        event: 'socket.granted',
+        caller: request.caller,
+        generation: proxy.settings.generation,
+        objects: [containerId],
+        details: grantDetails(granted),
+      });
+    },
+  };
+}
+
+function grantDetails({ imageId, digests = [], entry, derivedFrom }: SocketImageFacts): readonly string[] {
+  return [
+    `image ${imageId}`,
+    ...digests.map((digest) => `digest ${digest}`),
+    ...(entry === undefined ? [] : [`entry ${entry}`]),
+    ...(derivedFrom === undefined ? [] : [`built on ${derivedFrom}`]),
+  ];
 }
 
 function booking(intent: Intent, ledger: ProxyContext['ledger'], imageId: string | undefined): Booking {

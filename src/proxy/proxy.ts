@@ -47,6 +47,8 @@ export interface ProxyOptions {
 }
 
 export interface RunningProxy {
+  /** Ends every connection of a container, whatever is under way on it. */
+  disconnect(containerId: string): void;
   /** Paths of the listening sockets. */
   readonly sockets: readonly string[];
   /** How many clients' connections are open, by what they are used for. */
@@ -134,6 +136,12 @@ class SocketProxy implements RunningProxy, ClientConnectionOwner, ProxyContext {
   #identify(socket: Socket): Caller {
     const peer = peerCredentials(descriptorOf(socket));
     return this.#options.callerOf?.(peer) ?? peer;
+  }
+
+  disconnect(containerId: string): void {
+    for (const { caller, socket } of this.#connections) {
+      if (caller.container === containerId) socket.destroy();
+    }
   }
 
   handle(exchange: Exchange): void {
