@@ -81,6 +81,7 @@ function hostFacts(needs: readonly Need[], resolvePath: (path: string) => PathFa
     exec: nothing,
     path: (path) => paths.get(path),
     hostRoutes: needs.some(({ kind }) => kind === 'host-routes') ? readHostRoutes() : [],
+    inSwarm: false,
   };
 }
 

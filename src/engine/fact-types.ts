@@ -46,7 +46,9 @@ export type Need =
   | { readonly kind: 'path'; readonly path: string }
   /** Whether containers of an image may mount the Docker socket. */
   | { readonly kind: 'socket-image'; readonly ref: string }
-  | { readonly kind: 'host-routes' };
+  | { readonly kind: 'host-routes' }
+  /** Whether the engine is a swarm's node, which makes containers that no request here asks for. */
+  | { readonly kind: 'swarm' };
 
 export interface MountFacts {
   readonly type: string;
@@ -147,4 +149,6 @@ export interface Facts {
   socketImage?(ref: string): SocketImageFacts | undefined;
   /** Destinations of the host's own routes in CIDR notation, addresses of its interfaces included. */
   readonly hostRoutes: readonly string[];
+  /** Whether the engine is, or may be, a swarm's node; absent when nobody asked. */
+  readonly inSwarm?: boolean;
 }

@@ -219,6 +219,10 @@ export class FactSource<Request extends object> {
       case 'host-routes':
         facts.hostRoutes = readHostRoutes();
         return Promise.resolve();
+      case 'swarm':
+        return client.info().then(({ Swarm }) => {
+          facts.inSwarm = !['', 'inactive'].includes(Swarm?.LocalNodeState ?? '');
+        });
     }
   }
 
@@ -290,6 +294,7 @@ class ToldFacts implements Facts {
   readonly paths = new Answers<PathFacts>();
   readonly socketImages = new Answers<SocketImageFacts>();
   hostRoutes: readonly string[] = [];
+  inSwarm?: boolean;
 
   container(ref: string): ContainerFacts | undefined {
     return this.containers.get(ref);

@@ -7,7 +7,8 @@ import { isRootCaller } from './callers.js';
 import { findingsOf, isolationSetting } from './finding.js';
 import { furtherSourceNeeds, type HostSource, hostSources, sourceNeeds } from './host-sources.js';
 import { textAt } from './json-pointer.js';
-import { mountList } from './mount-wishes.js';
+import { bindDevice } from './local-volumes.js';
+import { mountList, optionsAt } from './mount-wishes.js';
 import type { Denial, Facts, Finding, JudgedRequest, Need, PathFacts, Rule } from './rule.js';
 import { isEngineSocket } from './socket-mounts.js';
 
@@ -31,17 +32,51 @@ export const hostMounts: Rule = {
   setting: 'hostFiles',
   whenIsolationIsOff: 'rests',
   routes: ['container.create', 'volume.create', 'service.create', 'service.update'],
-  needs: (request) => [...sourceNeeds(request), ...imageNeed(request)],
+  needs: (request) => [
+    ...sourceNeeds(request),
+    ...imageNeed(request),
+    ...(folderVolumes(request).length > 0 ? [{ kind: 'swarm' } satisfies Need] : []),
+  ],
   furtherNeeds: furtherSourceNeeds,
   judge: (request, facts) => [
     ...mountList(request).unclear.map(({ field, problem }) =>
       deny(field, problem, 'Mend the mount.', { status: 400 }),
     ),
+    ...judgeInSwarm(request, facts),
     ...hostSources(request, facts)
       .filter((source) => !isEngineSocket(source, facts))
       .flatMap((source) => judgeSource(request, source, facts)),
   ],
 };
+
+/** Fields by which the request would make a named volume of a host folder. */
+function folderVolumes(request: JudgedRequest): readonly string[] {
+  if (isRootCaller(request.caller)) return [];
+  if (request.route.name === 'volume.create') {
+    const named = textAt(request.body, '/Name') !== '';
+    return named && bindDevice(optionsAt(request, '/DriverOpts')) !== undefined ? ['/DriverOpts'] : [];
+  }
+  if (request.route.name !== 'container.create') return [];
+  return mountList(request)
+    .wishes.filter(({ source, options }) => source !== '' && bindDevice(options) !== undefined)
+    .map(({ field }) => field);
+}
+
+/**
+ * A service's task is a container that the engine makes whenever it likes, with whatever the volume's name then means:
+ * it would copy the image's content into the folder, and no request here could keep it from that.
+ */
+function judgeInSwarm(request: JudgedRequest, facts: Facts): readonly Finding[] {
+  const folders = folderVolumes(request);
+  if (folders.length === 0 || facts.inSwarm === false) return [];
+  return folders.map((field) =>
+    deny(
+      field,
+      "a volume can't be a folder of the host while the engine is in a swarm: a service's task could fill it as root",
+      'Bind the folder itself, or use a plain volume.',
+    ),
+  );
+}
 
 /** The approvals say as which user the container runs: where the request doesn't, the image does. */
 function imageNeed(request: JudgedRequest): readonly Need[] {

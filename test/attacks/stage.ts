@@ -209,6 +209,7 @@ async function fillEngine(
   );
   await admin('run', '-d', '--runtime=plain', '--pid=host', '--name=monitor', 'busybox', 'sleep', '9999');
   await admin('commit', '--change', 'ENV SYSBOX_SKIP_UID_SHIFT=/mnt', 'legacy_runc', 'switches');
+  await admin('commit', '--change', 'WORKDIR /proc/self/fd/7', 'legacy_runc', 'trap');
   await admin('volume', 'create', '-o', 'type=none', '-o', 'o=bind', '-o', 'device=/', 'adminvol');
   const asCaller = (...argv: string[]) =>
     hostCommand('setpriv', callersDocker(cofferdam.socket, places.home, argv));

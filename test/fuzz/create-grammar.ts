@@ -62,6 +62,21 @@ const harmless: Readonly<Record<string, readonly unknown[]>> = {
   LogConfig: [{ Type: 'json-file', Config: { 'max-size': '1m' } }],
   MaskedPaths: [[], null],
   PublishAllPorts: [false],
+  Annotations: [{ 'org.example.note': 'x' }, {}],
+  Devices: [[{ PathOnHost: '/dev/null', PathInContainer: '/dev/nil', CgroupPermissions: 'rw' }], []],
+  DeviceCgroupRules: [['c 1:3 rwm']],
+  MemoryReservation: [33_554_432],
+  CpuQuota: [50_000],
+  CpuPeriod: [100_000],
+  CpusetCpus: ['0'],
+  OomKillDisable: [false, null],
+  ConsoleSize: [[24, 80]],
+  Links: [[]],
+  VolumesFrom: [[], null],
+  PortBindings: [{ '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '' }] }, { '80/tcp': null }, {}],
+  ReadonlyPaths: [['/proc/bus'], []],
+  ContainerIDFile: [''],
+  DnsOptions: [['ndots:1']],
 };
 
 /** Values that would give away the host, or that are overridden. */
@@ -90,6 +105,13 @@ const dangerous: Readonly<Record<string, readonly unknown[]>> = {
   Annotations: [{ 'org.systemd.property.ExecStart': 'x' }],
   LogConfig: [{ Type: 'syslog', Config: { 'syslog-address': 'unix:///run/docker.sock' } }],
   VolumeDriver: ['plugin'],
+  VolumesFrom: [['nobody'], ['nobody:ro']],
+  Cgroup: ['container:nobody'],
+  DeviceRequests: [[{ Driver: 'cdi', DeviceIDs: ['vendor.example/device=all'] }]],
+  BlkioDeviceReadBps: [[{ Path: '/root/.profile', Rate: 1 }]],
+  CpuRealtimeRuntime: [1000],
+  Sysctls: [{ 'kernel.core_pattern': 'x' }, { 'net/ipv4/../../kernel/panic': '1' }],
+  Links: [['nobody:n']],
   Isolation: ['hyperv'],
 };
 
@@ -107,6 +129,14 @@ const top: Readonly<Record<string, readonly unknown[]>> = {
   StopTimeout: [3],
   Healthcheck: [{ Test: ['CMD', 'true'], Interval: 2_000_000_000 }],
   Tty: [true],
+  OpenStdin: [true],
+  StdinOnce: [true],
+  Domainname: ['example.com'],
+  NetworkDisabled: [true],
+  OnBuild: [['RUN true'], []],
+  Shell: [['sh', '-c'], 'sh'],
+  MacAddress: [''],
+  NetworkingConfig: [{ EndpointsConfig: { none: {} } }, { EndpointsConfig: {} }, {}, null],
 };
 
 function some(

@@ -108,6 +108,7 @@ export const fixtureSchema = z.strictObject({
     )
     .default({}),
   hostRoutes: z.array(z.string()).default(['127.0.0.0/8', '192.168.7.0/24']),
+  inSwarm: z.boolean().default(false),
   /** Fields that must be denied, each with a part of the words the client gets. Absent: nothing is denied. */
   denied: z.record(z.string(), z.string()).default({}),
   /** Fields after the assignments: a body pointer or `query:NAME`; null for a removed one. Absent: none is assigned. */
@@ -271,6 +272,9 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
     },
     get hostRoutes() {
       return known({ kind: 'host-routes' }) ? fixture.hostRoutes : [];
+    },
+    get inSwarm() {
+      return known({ kind: 'swarm' }) && fixture.inSwarm;
     },
   };
 }
