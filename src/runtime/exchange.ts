@@ -46,13 +46,17 @@ const requestSchema = z.discriminatedUnion('kind', [
       .max(replySlots - 1),
     pid: z.coerce.number().int().positive(),
   }),
-  z.object({ kind: z.literal('ended') }),
+  z.object({ kind: z.literal('ended'), id: z.string().regex(containerIdPattern) }),
 ]);
 export type LauncherRequest = z.infer<typeof requestSchema>;
 
 /** Parses a launcher's line. @returns undefined for a line that no launcher writes */
 export function parseLauncherLine(line: string): LauncherRequest | undefined {
   const [words = '', log, bundle, pidFile] = line.split(separator);
+  if (words.startsWith('ended ')) {
+    const ended = requestSchema.safeParse({ kind: 'ended', id: words.slice('ended '.length) });
+    return ended.success ? ended.data : undefined;
+  }
   const [kind, slot, pid, verb, systemdCgroup, logFormat, id] = words.split(' ');
   const parsed = requestSchema.safeParse({
     kind,

@@ -31,7 +31,7 @@ import type { RangeSource } from './plan.js';
 import { prepare } from './prepare.js';
 import { RuntimeRefusal } from './refusal.js';
 import { describeFailure, writeErrorLog } from './report.js';
-import { closeStages, openStages, runtimeFolder, sweepStages } from './staging.js';
+import { closeStages, openStages, runtimeFolder, sweepStage, sweepStages } from './staging.js';
 import { UserNamespaces } from './user-namespaces.js';
 
 /** How many user namespaces wait for containers that start at the same moment. */
@@ -39,6 +39,10 @@ const namespacesAhead = 4;
 /** A backend's `create` takes some 50 ms: so soon its mounts are looked after, and later only now and then. */
 const soon = { interval: 25, age: 2000 };
 const later = 500;
+/** A container whose end was announced is gone by then, or its `delete` failed. */
+const endGrace = 10_000;
+/** Whatever was never announced is found at the first start or end after so long. */
+const wholeSweep = 60_000;
 
 /** The part of the ledger that serving uses. */
 export interface ServingLedger extends RangeSource {
@@ -82,8 +86,12 @@ class Server implements RuntimeServer {
   readonly #namespaces = new UserNamespaces(namespacesAhead);
   /** Build steps whose range ends with their process. */
   readonly #steps = new Map<string, ProcessIdentity>();
+  /** Containers whose mounts the backend still needs, and those that end until when. */
+  readonly #starting = new Set<string>();
+  readonly #ending = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #lastChange = 0;
+  #lastWhole = Date.now();
   #closed = false;
 
   constructor(options: ServeOptions) {
@@ -143,6 +151,7 @@ class Server implements RuntimeServer {
       this.#release(request.slot);
     } else if (request?.kind === 'ended') {
       this.#lastChange = Date.now();
+      this.#ending.set(request.id, this.#lastChange + endGrace);
       this.#sweepSoon();
     } else if (request?.kind === 'prepare') {
       void this.#prepare(request);
@@ -180,6 +189,7 @@ class Server implements RuntimeServer {
       this.#options.log.info({ id, verb, milliseconds }, 'prepared a container');
       this.#options.onPrepared?.('prepared', milliseconds);
       this.#lastChange = Date.now();
+      this.#starting.add(id);
       this.#sweepSoon();
     } catch (problem) {
       const message = describeFailure(problem);
@@ -220,19 +230,36 @@ class Server implements RuntimeServer {
 
   #sweep(): void {
     try {
-      const { runDir } = this.#options;
-      const starting = sweepStages(runDir);
+      this.#sweepChanged();
       for (const [id, owner] of this.#steps) {
         if (isAlive(owner)) continue;
         this.#steps.delete(id);
         this.#releaseStep(id);
       }
-      this.#freeDeadSlots();
-      if (starting > 0 || Date.now() - this.#lastChange < soon.age || this.#steps.size > 0) this.#sweepSoon();
+      this.#sweepNowAndThen();
+      if (this.#starting.size > 0 || this.#ending.size > 0 || this.#steps.size > 0) this.#sweepSoon();
     } catch (problem) {
       this.#options.log.error({ problem }, 'mounts of ended starts could not be taken away yet');
       this.#sweepSoon();
     }
+  }
+
+  /** Looks at the containers that start or end just now: how many others there are makes no difference. */
+  #sweepChanged(): void {
+    const { runDir } = this.#options;
+    for (const id of this.#starting) {
+      if (sweepStage(runDir, id) !== 'starting') this.#starting.delete(id);
+    }
+    for (const [id, until] of this.#ending) {
+      if (sweepStage(runDir, id) === 'gone' || Date.now() > until) this.#ending.delete(id);
+    }
+  }
+
+  #sweepNowAndThen(): void {
+    if (Date.now() - this.#lastWhole < wholeSweep) return;
+    this.#lastWhole = Date.now();
+    sweepStages(this.#options.runDir);
+    this.#freeDeadSlots();
   }
 
   /** A launcher that was killed while it waited can't say that it is done. */

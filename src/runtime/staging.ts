@@ -162,19 +162,17 @@ function isContainerRunning(pidText: string | undefined): boolean {
   return namespace !== undefined && namespace !== namespaceInode('self', 'user');
 }
 
-/**
- * Takes away the mounts of starts that are over, and every trace of containers that have ended.
- * @returns how many starts still need their mounts
- */
-export function sweepStages(runDir: string): number {
-  let starting = 0;
-  for (const name of stageNames(runDir)) {
-    if (sweepStage(join(stagesFolder(runDir), name)) === 'starting') starting += 1;
-  }
-  return starting;
+/** What a container's stage is there for: its start, the time that it runs, or nothing any more. */
+export type StageUse = 'starting' | 'running' | 'gone';
+
+/** Takes away the mounts of starts that are over, and every trace of containers that have ended. */
+export function sweepStages(runDir: string): void {
+  for (const name of stageNames(runDir)) sweepStage(runDir, name);
 }
 
-function sweepStage(folder: string): 'starting' | 'running' | 'gone' {
+/** Does the same for a single container. @returns what its stage is there for by now */
+export function sweepStage(runDir: string, containerId: string): StageUse {
+  const folder = join(stagesFolder(runDir), containerId);
   const written = readIfThere(join(folder, 'owner'));
   if (written === undefined) {
     if (isContainerRunning(readIfThere(join(folder, 'init')))) return 'running';

@@ -13,11 +13,16 @@ import { RuntimeRefusal } from './refusal.js';
 /** Where the helper's programs are, also for a daemon that was started with a bare environment. */
 const searchPath = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
 
+/** Milliseconds after which the backend has long taken over. */
+const tidyDelay = 30;
+
 export class UserNamespaces {
   readonly #ahead: number;
   readonly #ready: ChildProcess[] = [];
+  readonly #used: ChildProcess[] = [];
   #making = 0;
   #closed = false;
+  #later: NodeJS.Timeout | undefined;
 
   /** @param ahead how many to keep ready; 0 makes each when it is asked for */
   constructor(ahead: number) {
@@ -31,18 +36,34 @@ export class UserNamespaces {
    */
   async make(mapping: IdMapping): Promise<OpenNamespace> {
     const helper = this.#takeReady() ?? (await startHelper());
+    this.#used.push(helper);
     try {
       return mapped(helper, mapping);
     } finally {
-      end(helper);
-      this.#refill();
+      if (this.#closed) this.#endUsed();
+      else this.#tidyLater();
     }
   }
 
   /** Ends the helpers that wait. */
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#later);
+    this.#endUsed();
     for (const helper of this.#ready.splice(0)) end(helper);
+  }
+
+  /** Ending a helper and starting the next takes 4 ms, which no container's start is to wait for. */
+  #tidyLater(): void {
+    this.#later ??= setTimeout(() => {
+      this.#later = undefined;
+      this.#endUsed();
+      this.#refill();
+    }, tidyDelay).unref();
+  }
+
+  #endUsed(): void {
+    for (const helper of this.#used.splice(0)) end(helper);
   }
 
   #takeReady(): ChildProcess | undefined {
