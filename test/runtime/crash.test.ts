@@ -79,6 +79,7 @@ describe('the preparation is killed at each of its steps', () => {
       }
       await expectIsolated(isolating, id);
       await isolating.docker('kill', id);
+      await isolating.docker('wait', id);
       if (!stopped) break;
     }
     expect(step).toBeGreaterThan(8);
@@ -124,6 +125,7 @@ describe('the daemon is killed at each step of a preparation', () => {
       await isolating.docker('start', id);
       await expectIsolated(isolating, id);
       await isolating.docker('kill', id);
+      await isolating.docker('wait', id);
       const survived = existsSync(plan);
       rmSync(plan, { force: true });
       if (daemon.exitCode === null && daemon.signalCode === null) {

@@ -25,13 +25,17 @@ describe.each(targets)('engine $version with $store', ({ version, store }) => {
     const name = `${row.name.replace(/[^a-z]+/g, '-').slice(0, 30)}-${runtime}`.replace(/^[^a-z]+/, '');
     const shown: string[] = [];
     for (const [index, step] of row.steps.entries()) {
-      const [verb = '', ...rest] = step.map((word) => word.replaceAll('NAME', name));
+      const [verb = '', ...rest] = step.map((word) =>
+        word.replaceAll('NAME', name).replaceAll('FOLDER', isolating.engine.folder),
+      );
       const argv =
         verb === 'run' || verb === 'create' ? [verb, '--runtime', runtime, ...rest] : [verb, ...rest];
       const input = row.input?.[index];
       const result = await isolating.engine.dockerWith(input === undefined ? {} : { input }, ...argv);
-      // The engine lists changes in the order of its file system's hashes.
-      const stdout = verb === 'diff' ? result.stdout.split('\n').sort().join('\n') : result.stdout;
+      // The engine lists changes in the order of its file system's hashes, and events as its parts tell them.
+      const stdout = ['diff', 'events'].includes(verb)
+        ? result.stdout.split('\n').sort().join('\n')
+        : result.stdout;
       const text = `exit ${result.code}\n${stdout}${result.stderr}`;
       shown.push(
         text

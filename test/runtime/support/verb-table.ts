@@ -1,6 +1,6 @@
 /**
  * The transparency table: what every docker verb and option gives, isolated and on plain runc alike. A row is a list
- * of docker command lines; their outputs and exit codes are compared. NAME stands for a name of the row's own, and
+ * of docker command lines; their outputs and exit codes are compared. NAME stands for a name of the row's own, FOLDER for a folder, and
  * `create` and `run` get the runtime that is tested.
  */
 import type { VerbRow } from './verb-row.js';

@@ -37,4 +37,54 @@ export const fileRows: readonly VerbRow[] = [
     name: 'diff without noise',
     steps: [background(), ['diff', 'NAME'], ['stop', '--time', '0', 'NAME'], ['diff', 'NAME'], remove],
   },
+  {
+    name: 'cp out of a running and a stopped container',
+    steps: [
+      background(),
+      ['cp', 'NAME:/data', '-'],
+      ['cp', 'NAME:/home/app', '-'],
+      ['cp', 'NAME:/no/such', '-'],
+      ['kill', 'NAME'],
+      ['cp', 'NAME:/data/by-999', '-'],
+      remove,
+    ],
+  },
+  {
+    name: 'cp into a container before it starts and after it stopped',
+    steps: [
+      ['create', '--name', 'NAME', ...none, 'busybox', 'sleep', '1000'],
+      ['cp', 'FOLDER/daemon.json', 'NAME:/data/in'],
+      ['start', 'NAME'],
+      exec(
+        `${owners} /data/in; wc -l < /data/in; echo more >> /data/in; touch /data/next; ${owners} /data/next`,
+      ),
+      ['kill', 'NAME'],
+      ['cp', '--archive', 'FOLDER/daemon.json', 'NAME:/home/app/in'],
+      ['start', 'NAME'],
+      exec(`${owners} /data/in /home/app/in; rm /home/app/in; ls /home/app`),
+      remove,
+    ],
+  },
+  {
+    name: 'export, import and run the result',
+    steps: [
+      background(),
+      exec(
+        'echo x > /data/new; chown 5:6 /data/new; chmod 4711 /data/new; mkfifo /data/pipe; ln /data/new /data/hard',
+      ),
+      ['export', '--output', 'FOLDER/NAME.tar', 'NAME'],
+      ['import', 'FOLDER/NAME.tar', 'imported-NAME'],
+      [
+        'run',
+        '--rm',
+        ...none,
+        'imported-NAME',
+        '/bin/sh',
+        '-c',
+        `/bin/${owners} /data/* /etc/hosts /home/app`,
+      ],
+      ['image', 'rm', '--force', 'imported-NAME'],
+      remove,
+    ],
+  },
 ];

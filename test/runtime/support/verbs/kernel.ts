@@ -1,5 +1,5 @@
 /** What the kernel shows and limits: control groups, sysctls, devices, namespaces, names. */
-import { background, exec, none, owners, remove, script, type VerbRow } from '../verb-row.js';
+import { background, exec, inside, none, owners, remove, script, type VerbRow } from '../verb-row.js';
 
 export const kernelRows: readonly VerbRow[] = [
   { name: 'shm-size', steps: [script('df -k /dev/shm | tail -1', '--shm-size', '8m')] },
@@ -98,15 +98,23 @@ export const kernelRows: readonly VerbRow[] = [
         '--name',
         'NAME',
         '--memory',
-        '12m',
+        '48m',
         '--memory-swap',
-        '12m',
+        '48m',
         ...none,
         'busybox',
         'tail',
         '/dev/zero',
       ],
       ['inspect', '--format', '{{.State.OOMKilled}}', 'NAME'],
+      // The time until which events are shown is rounded down to a second.
+      inside('sleep', '1.1'),
+      [
+        'events',
+        ...['--since', '60s', '--until', '0s', '--filter', 'container=NAME'],
+        ...['--filter', 'event=oom', '--filter', 'event=die'],
+        ...['--format', '{{.Action}} {{index .Actor.Attributes "exitCode"}}'],
+      ],
       remove,
     ],
   },

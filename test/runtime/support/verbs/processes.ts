@@ -102,4 +102,14 @@ export const processRows: readonly VerbRow[] = [
       remove,
     ],
   },
+  {
+    name: 'a terminal',
+    steps: [
+      script('tty; test -t 0 && test -w /dev/tty; stat -c "%u:%g %a %F" $(tty); echo x > /dev/tty', '--tty'),
+      script('stat -c "%u:%g" $(tty); echo x > /dev/stdout', '--tty', '--user', '999'),
+      background('--tty'),
+      exec('tty; echo x > /dev/tty', '--tty'),
+      remove,
+    ],
+  },
 ];
