@@ -22,6 +22,7 @@ import type { EngineFacts, JudgedRequest } from '../rules/rule.js';
 import { isolatingRuntime } from '../rules/runtime.js';
 import { pushRefusal } from '../rules/socket-commands.js';
 import { serveRuntime } from '../runtime/serve.js';
+import { guardVolumes } from '../runtime/volume-guard.js';
 import type { SettingsHolder } from '../settings/watch.js';
 import { type Ledger, openLedger } from '../uid-allocator/ledger.js';
 import { ContainerSocket } from './container-socket.js';
@@ -205,11 +206,23 @@ export class Daemon {
       onWatching: () => {
         facts.noteWatching();
         void preparation.refresh();
+        void this.#guardVolumes(facts);
       },
     });
     reconciliation.start();
     this.#undo.push(() => reconciliation.close());
     return reconciliation;
+  }
+
+  /** An engine that was started again may have taken the guard away, while its containers went on. */
+  async #guardVolumes(facts: FactSource<JudgedRequest>): Promise<void> {
+    const { settings, log } = this.#options;
+    if (!settings.current.enhancedContainerIsolation.value) return;
+    try {
+      guardVolumes((await facts.engine()).dataRoot);
+    } catch (error) {
+      log.warn({ err: error }, 'the volumes of the engine could not be guarded yet');
+    }
   }
 
   #audit(): Audit {

@@ -6,7 +6,14 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { MountEntry } from '../system/mount-table.js';
-import { attachTree, cloneTree, closeTree, type DetachedTree, mountOverlay } from '../system/mounts.js';
+import {
+  attachTree,
+  cloneTree,
+  closeTree,
+  type DetachedTree,
+  mountFlag,
+  mountOverlay,
+} from '../system/mounts.js';
 import { withFilesystemIds } from '../system/thread-credentials.js';
 import { RuntimeRefusal } from './refusal.js';
 import { shiftTree } from './shift.js';
@@ -84,7 +91,7 @@ function upperParts(entry: MountEntry, layers: OverlayLayers): { parent: string;
 export const workFolderName = 'cofferdam-work';
 
 /**
- * Mounts the second overlay.
+ * Mounts the second overlay. Like every other mount of a container it opens no device (shift.ts).
  * @param target an empty folder whose parents others may search
  * @param attachAt a folder where the layers' clones are attached, one above the other, until the caller takes the
  *   mount that holds it away
@@ -118,7 +125,7 @@ export function mountShiftedOverlay(
     }
     const text = options.join(',');
     if (text.length > largestOptions) throw unusable(entry, `${layers.lower.length} layers are too many`);
-    withFilesystemIds(owner.uid, owner.gid, () => mountOverlay(target, text, 0));
+    withFilesystemIds(owner.uid, owner.gid, () => mountOverlay(target, text, mountFlag.nodev));
   } finally {
     for (const tree of trees) closeTree(tree);
   }

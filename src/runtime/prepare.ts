@@ -19,6 +19,7 @@ import type { Specification } from './specification.js';
 import { Stage } from './staging.js';
 import { handOverPipes } from './standard-streams.js';
 import type { UserNamespaces } from './user-namespaces.js';
+import { guardVolumes, usesVolumes } from './volume-guard.js';
 
 export interface PreparationTools {
   readonly ledger: RangeSource;
@@ -41,6 +42,8 @@ export async function prepare(request: PreparationRequest, tools: PreparationToo
   const specification = readBundle(request.bundle);
   const plan = planContainer(specification, request, tools.ledger);
   try {
+    const { layout, mountTable } = plan.context;
+    if (usesVolumes(specification, layout.dataRoot)) guardVolumes(layout.dataRoot, mountTable);
     if (tools.backend === 'sysbox') return prepareForSysbox(specification, request, plan);
     return await prepareForRunc(specification, request, plan, tools);
   } finally {

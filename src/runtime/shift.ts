@@ -1,5 +1,7 @@
 /**
- * Idmapping a detached clone of a mount, with an error that a person can act on when the filesystem can't.
+ * Idmapping a detached clone of a mount, with an error that a person can act on when the filesystem can't. What a
+ * container gets this way never opens a device: an image's layer or a volume may hold the node of a disk, and the
+ * device rules of a privileged container let it pass. The container's own devices are binds in its /dev.
  */
 
 import { MountTable } from '../system/mount-table.js';
@@ -8,7 +10,7 @@ import { SystemCallError } from '../system/system-error.js';
 import { RuntimeRefusal } from './refusal.js';
 
 /**
- * Gives a detached tree a mapping, and the other attributes in the same step.
+ * Gives a detached tree a mapping, a container's attributes, and the other ones in the same step.
  * @throws RuntimeRefusal COFFERDAM_RUNTIME_HOST naming the filesystem that can't be idmapped
  */
 export function shiftTree(
@@ -16,7 +18,8 @@ export function shiftTree(
   attributes: TreeAttributes & { readonly userNamespace: number },
 ): void {
   try {
-    setAttributes(tree, attributes);
+    // The engine's volumes are guarded against its own following of links; the container follows them as ever.
+    setAttributes(tree, { ...attributes, noDevices: true, symbolicLinks: 'follow' });
   } catch (problem) {
     if (!(problem instanceof SystemCallError) || problem.code !== 'EINVAL') throw problem;
     throw new RuntimeRefusal(

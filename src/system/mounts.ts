@@ -14,6 +14,8 @@ const OPEN_TREE_CLOEXEC = 0x80000;
 const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
 const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 const MOUNT_ATTR_RDONLY = 0x1n;
+const MOUNT_ATTR_NODEV = 0x4n;
+const MOUNT_ATTR_NOSYMFOLLOW = 0x20_0000n;
 const MOUNT_ATTR_IDMAP = 0x10_0000n;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
@@ -53,11 +55,15 @@ export function cloneTree(
   return { descriptor, source };
 }
 
-/** What `setAttributes` changes of a detached tree. */
+/** What `setAttributes` changes of a tree. */
 export interface TreeAttributes {
   /** A descriptor of the user namespace whose mapping the mount gets. */
   readonly userNamespace?: number;
   readonly readOnly?: boolean;
+  /** Device nodes on it can't be opened. */
+  readonly noDevices?: boolean;
+  /** Whether symbolic links on it lead anywhere; absent, it stays as it is. */
+  readonly symbolicLinks?: 'follow' | 'refuse';
   /** Changes the whole tree instead of its top mount. */
   readonly recursive: boolean;
   /** `private` cuts the clone off from its peers; `keep` leaves it in their group. */
@@ -65,15 +71,18 @@ export interface TreeAttributes {
 }
 
 /**
- * mount_setattr(2) on a detached tree. A filesystem that can't be idmapped fails with EINVAL, and then nothing of
- * the tree is changed.
+ * mount_setattr(2) on a tree: a detached one, or a mount that is opened at its top. A filesystem that can't be
+ * idmapped fails with EINVAL, and then nothing of the tree is changed.
  */
 export function setAttributes(tree: DetachedTree, attributes: TreeAttributes): void {
   const structure = Buffer.alloc(32);
   let set = 0n;
   if (attributes.userNamespace !== undefined) set |= MOUNT_ATTR_IDMAP;
   if (attributes.readOnly === true) set |= MOUNT_ATTR_RDONLY;
+  if (attributes.noDevices === true) set |= MOUNT_ATTR_NODEV;
+  if (attributes.symbolicLinks === 'refuse') set |= MOUNT_ATTR_NOSYMFOLLOW;
   structure.writeBigUInt64LE(set, 0);
+  structure.writeBigUInt64LE(attributes.symbolicLinks === 'follow' ? MOUNT_ATTR_NOSYMFOLLOW : 0n, 8);
   structure.writeBigUInt64LE(attributes.propagation === 'private' ? BigInt(mountFlag.private) : 0n, 16);
   structure.writeBigUInt64LE(BigInt(attributes.userNamespace ?? 0), 24);
   const flags = AT_EMPTY_PATH | (attributes.recursive ? AT_RECURSIVE : 0);

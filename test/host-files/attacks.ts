@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '../../src/engine/embedded/command.js';
 import { copyingAttacks } from './copying-attacks.js';
+import { engineAttacks } from './engine-attacks.js';
 import { type Attack, enteringAttacks, secret } from './entering-attacks.js';
 import { folderOf, isRootSetuid } from './traces.js';
 import type { World } from './world.js';
@@ -339,5 +340,6 @@ export const attacks: readonly Attack[] = [
   race,
   ...writingAttacks,
   ...copyingAttacks,
+  ...engineAttacks,
   ...enteringAttacks,
 ];
