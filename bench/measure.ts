@@ -1,4 +1,5 @@
 /** How a benchmark is described, run and printed: samples of all targets interleaved, medians, ratios. */
+import { type Goal, type Verdict, verdicts } from './goals.js';
 import type { Stage } from './stage.js';
 import { median, short } from './statistics.js';
 
@@ -9,6 +10,7 @@ export interface Measure {
   readonly unit: string;
   readonly better: 'lower' | 'higher';
   readonly rounds: number;
+  readonly goals?: readonly Goal[];
   /** Prepares the targets; the first one is what the others are compared with. */
   prepare(stage: Stage): Promise<readonly Sampler[]>;
 }
@@ -17,6 +19,8 @@ export interface Sampler {
   readonly name: string;
   /** One sample, and figures that belong to it, such as CPU time per request. */
   sample(): Promise<Sample>;
+  /** Ends what belongs to this target alone. */
+  close?(): Promise<void> | void;
 }
 
 export interface Sample {
@@ -39,22 +43,38 @@ export interface Result {
   readonly unit: string;
   readonly better: 'lower' | 'higher';
   readonly rows: readonly Row[];
+  readonly goals: readonly Verdict[];
+  /** How long the measure took, preparations included. */
+  readonly seconds: number;
 }
 
-/** Runs a measure: each round takes one sample of every target, starting with another one each time. */
-export async function run(measure: Measure, stage: Stage): Promise<Result> {
+/**
+ * Runs a measure: each round takes one sample of every target, starting with another one each time.
+ * `share` scales the number of rounds.
+ */
+export async function run(measure: Measure, stage: Stage, share = 1): Promise<Result> {
+  const begin = performance.now();
   const samplers = await measure.prepare(stage);
   const samples = new Map<string, Sample[]>(samplers.map(({ name }) => [name, []]));
-  // One sample each that doesn't count: caches and just-in-time compilers.
-  for (const sampler of samplers) await sampler.sample();
-  for (let round = 0; round < measure.rounds; round += 1) {
-    for (let turn = 0; turn < samplers.length; turn += 1) {
-      const sampler = samplers[(round + turn) % samplers.length];
-      if (sampler) samples.get(sampler.name)?.push(await sampler.sample());
+  try {
+    // One sample each that doesn't count: caches and just-in-time compilers.
+    for (const sampler of samplers) await sampler.sample();
+    for (let round = 0; round < Math.max(1, Math.round(measure.rounds * share)); round += 1) {
+      for (let turn = 0; turn < samplers.length; turn += 1) {
+        const sampler = samplers[(round + turn) % samplers.length];
+        if (sampler) samples.get(sampler.name)?.push(await sampler.sample());
+      }
     }
+  } finally {
+    for (const sampler of samplers) await sampler.close?.();
   }
   const { name, title, unit, better } = measure;
-  return { measure: name, title, unit, better, rows: rows(samplers, samples) };
+  const found = rows(samplers, samples);
+  const seconds = (performance.now() - begin) / 1000;
+  return {
+    ...{ measure: name, title, unit, better, seconds, rows: found },
+    goals: verdicts(measure.goals ?? [], found),
+  };
 }
 
 function rows(samplers: readonly Sampler[], samples: ReadonlyMap<string, readonly Sample[]>): Row[] {
@@ -87,7 +107,7 @@ export function table(result: Result): string {
   ]);
   const all = [head, head.map(() => '---'), ...lines];
   return [
-    `### ${result.title} (${result.better} is better, ${result.rows[0]?.samples.length ?? 0} rounds)`,
+    `### ${result.measure}: ${result.title} (${result.better} is better, ${result.rows[0]?.samples.length ?? 0} rounds, ${result.seconds.toFixed(0)} s)`,
     '',
     ...all.map((cells) => `| ${cells.join(' | ')} |`),
     '',

@@ -3,6 +3,7 @@
  * what cofferdam asks an engine at its start, endless events, bulk both ways, and hijacked streams that echo.
  *   tsx bench/null-engine.ts SOCKET LAUNCHER
  */
+import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
@@ -48,7 +49,15 @@ const image = {
   RepoTags: ['null:latest'],
   RepoDigests: [],
   Config: { Env: [], Volumes: null },
+  RootFS: { Type: 'layers', Layers: [`sha256:${'a'.repeat(64)}`, `sha256:${'b'.repeat(64)}`] },
   Size: 1,
+};
+/** The image that the other one is built on. */
+const parent = {
+  ...image,
+  Id: `sha256:${'2'.repeat(64)}`,
+  RepoTags: ['parent:latest'],
+  RootFS: { Type: 'layers', Layers: [`sha256:${'a'.repeat(64)}`] },
 };
 
 function json(response: ServerResponse, value: unknown): void {
@@ -79,6 +88,8 @@ function download(response: ServerResponse, size: number, chunked: boolean): voi
 }
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
+  // Go's server doesn't say that a connection stays open.
+  if (request.headers.connection === undefined) response.removeHeader('connection');
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://docker');
   const path = pathname.replace(/^\/v1\.\d+/, '');
   const bulk = /^(length|chunks)-(\d+)$/.exec(searchParams.get('names') ?? '');
@@ -98,11 +109,13 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
     response.flushHeaders();
   } else if (path === '/version') json(response, version);
   else if (path === '/info') json(response, info);
-  else if (path === '/containers/json' || path === '/images/json' || path === '/networks') json(response, []);
+  else if (path === '/containers/json' || path === '/networks') json(response, []);
+  else if (path === '/images/json') json(response, [image, parent]);
+  else if (/^\/images\/parent.*\/json$/.test(path)) json(response, parent);
   else if (/^\/containers\/[^/]+\/json$/.test(path)) json(response, container);
   else if (/^\/images\/.+\/json$/.test(path)) json(response, image);
   else if (path === '/containers/create')
-    request.resume().on('end', () => json(response, { Id: containerId, Warnings: [] }));
+    request.resume().on('end', () => json(response, { Id: randomBytes(32).toString('hex'), Warnings: [] }));
   else {
     response.writeHead(404, { 'Content-Type': 'application/json' });
     response.end('{"message":"the null engine has no such thing"}');
@@ -119,5 +132,5 @@ function echo(_: IncomingMessage, stream: Duplex): void {
 
 const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, answer);
 server.on('upgrade', echo);
-server.listen(socket);
+server.listen({ path: socket, backlog: 4096 });
 process.on('SIGTERM', () => process.exit(0));

@@ -1,9 +1,9 @@
-/** The peers beside us: haproxy and nginx of Debian, configured as they are usually put before a Docker socket. */
+/** The peers beside us: Debian's haproxy and nginx, configured as they are usually put before a Docker socket. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCommand } from '../src/engine/embedded/command.js';
 import { untilAnswering } from '../src/engine/embedded/run.js';
+import { peerCommand } from './peer-programs.js';
 import { processTree } from './process-cost.js';
 
 export interface RunningPeer {
@@ -76,40 +76,49 @@ http {
 }
 `;
 
+/** What a peer is called in the tables. */
+export const peerNames = {
+  tecnativa: 'haproxy (Tecnativa)',
+  haproxy: 'haproxy keep-alive',
+  nginx: 'nginx',
+} as const;
+
 const peers: {
   name: string;
-  program: string;
+  program: 'haproxy' | 'nginx';
   argv: (file: string) => string[];
   configuration: Configuration;
 }[] = [
   {
-    name: 'haproxy (Tecnativa)',
+    name: peerNames.tecnativa,
     program: 'haproxy',
     argv: (file) => ['-q', '-db', '-f', file],
     configuration: haproxy('option http-server-close'),
   },
   {
-    name: 'haproxy keep-alive',
+    name: peerNames.haproxy,
     program: 'haproxy',
     argv: (file) => ['-q', '-db', '-f', file],
     configuration: haproxy('option http-keep-alive'),
   },
-  { name: 'nginx', program: 'nginx', argv: (file) => ['-e', 'stderr', '-c', file], configuration: nginx },
+  {
+    name: peerNames.nginx,
+    program: 'nginx',
+    argv: (file) => ['-e', 'stderr', '-c', file],
+    configuration: nginx,
+  },
 ];
 
-/** Starts every peer that is installed in front of an engine's socket. */
+/** Starts every peer in front of an engine's socket. */
 export async function startPeers(engine: string, folder: string): Promise<RunningPeer[]> {
   const running: RunningPeer[] = [];
   for (const { name, program, argv, configuration } of peers) {
-    if ((await runCommand(program, ['-v'])).code === 127) {
-      process.stderr.write(`bench: ${program} is not installed (apt-get install haproxy nginx-light)\n`);
-      continue;
-    }
+    const [command = program, ...words] = await peerCommand(program);
     const own = join(folder, name.replaceAll(/\W/g, ''));
     mkdirSync(own, { recursive: true });
     const socket = join(own, 'docker.sock');
     writeFileSync(join(own, 'conf'), configuration(socket, engine, own));
-    const child: ChildProcess = spawn(program, argv(join(own, 'conf')), {
+    const child: ChildProcess = spawn(command, [...words, ...argv(join(own, 'conf'))], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     const failure = await untilAnswering(socket, 10_000);

@@ -3,9 +3,10 @@
  * nothing of us, and a null engine with the same in front.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { untilAnswering } from '../src/engine/embedded/run.js';
 import {
@@ -28,6 +29,21 @@ export interface Target {
   pids(): number[];
 }
 
+/**
+ * Changes the settings of a running daemon and waits until it has read them.
+ * @returns puts the earlier ones back
+ */
+export async function changeSettings(cofferdam: Cofferdam, settings: object): Promise<() => Promise<void>> {
+  const earlier = readFileSync(cofferdam.settingsFile, 'utf8');
+  // The daemon looks for a changed file by itself, once a second at the latest.
+  const write = async (next: unknown): Promise<void> => {
+    cofferdam.writeSettings(next);
+    await sleep(1500);
+  };
+  await write(settings);
+  return () => write(earlier);
+}
+
 export const direct = 'direct';
 export const us = 'cofferdam';
 
@@ -46,6 +62,15 @@ export class Stage {
   #plain: Promise<Engine> | undefined;
   #null: Promise<NullStage> | undefined;
   readonly #ends: (() => Promise<void> | void)[] = [];
+
+  readonly #nodeArgv: readonly string[];
+
+  /** @param nodeArgv options for the Node that runs cofferdam's daemon */
+  constructor(nodeArgv: readonly string[] = []) {
+    this.#nodeArgv = nodeArgv;
+    // The daemon's run folder is below it, and containers' users must be able to reach that.
+    chmodSync(this.folder, 0o711);
+  }
 
   /** A real engine with our runtime, behind each proxy. */
   real(): Promise<RealStage> {
@@ -68,7 +93,7 @@ export class Stage {
   async #startReal(): Promise<RealStage> {
     const engine = await startIsolatingEngine({ version: '28.5' });
     this.#ends.push(() => engine.stop());
-    const cofferdam = await startCofferdam({ engine });
+    const cofferdam = await startCofferdam({ engine, nodeArgv: this.#nodeArgv });
     this.#ends.push(() => cofferdam.close());
     await importBusybox(engine.cli);
     return { engine, cofferdam, targets: await this.#behindProxies(engine.socket, cofferdam, 'real') };
@@ -99,7 +124,7 @@ export class Stage {
     // A backend must be there, although nothing is ever started with it.
     const { bin } = await engineFiles('26.1');
     const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}` };
-    const cofferdam = await startCofferdam({ engine: { folder, socket }, env });
+    const cofferdam = await startCofferdam({ engine: { folder, socket }, env, nodeArgv: this.#nodeArgv });
     this.#ends.push(() => cofferdam.close());
     return { cofferdam, targets: await this.#behindProxies(socket, cofferdam, 'null') };
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Ledger, openLedger } from '../../src/uid-allocator/ledger.js';
 import { blockAt } from '../../src/uid-allocator/range.js';
 import type { IntentRequest } from '../../src/uid-allocator/record.js';
+import { value } from '../goals.js';
 import type { Measure, Sampler } from '../measure.js';
 
 const request: IntentRequest = { image: 'busybox', digest: '', mounts: [], socketGrant: false };
@@ -47,5 +48,6 @@ export const allocate: Measure = {
   unit: 'ms',
   better: 'lower',
   rounds: 9,
+  goals: [{ what: 'a range', figure: value('50,000 in use'), unit: 'ms', side: 'at most', must: 1 }],
   prepare: async () => [sampler('none in use', ledgerWith(0)), sampler('50,000 in use', ledgerWith(50_000))],
 };

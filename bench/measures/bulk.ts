@@ -1,9 +1,11 @@
 /** Large bodies both ways: through a real engine, and against the null engine, where only the proxy counts. */
+import { type Goal, ratio } from '../goals.js';
 import type { Measure, Sample } from '../measure.js';
+import { peerNames } from '../peers.js';
 import { cpuMicroseconds } from '../process-cost.js';
 import { type Transfer, transfer } from '../raw-http.js';
-import type { Target } from '../stage.js';
-import { bigImage } from './docker-run.js';
+import { direct, type Target, us } from '../stage.js';
+import { asDirect, bigContainer, bigImage, forBulk } from './real-bulk.js';
 
 const closing = 'Host: docker\r\nConnection: close\r\n';
 
@@ -23,6 +25,22 @@ async function speed(target: Target, bytes: number, move: () => Promise<Transfer
 
 const gibibyte = 1024 ** 3;
 
+const asHaproxy: Goal = {
+  what: 'against haproxy with keep-alive',
+  figure: ratio(us, peerNames.haproxy),
+  unit: '×',
+  side: 'at least',
+  must: 1,
+};
+/** What a proxy written in Go reached on such a machine. */
+const asGo: Goal = {
+  what: 'against direct',
+  figure: ratio(us, direct),
+  unit: '×',
+  side: 'at least',
+  aim: 0.4,
+};
+
 function againstNull(
   name: string,
   title: string,
@@ -34,7 +52,8 @@ function againstNull(
     title: `${title}, null engine`,
     unit: 'MB/s',
     better: 'higher',
-    rounds: 5,
+    rounds: 4,
+    goals: [asHaproxy, asGo],
     prepare: async (stage) =>
       (await stage.null()).targets.map((target) => ({
         name: target.name,
@@ -62,34 +81,35 @@ export const nullBulk: readonly Measure[] = [
   ),
 ];
 
-/** `docker save` of a 256 MiB image. */
+/** `docker save`. */
 export const saveImage: Measure = {
   name: 'save',
-  title: 'GET /images/get of a 256 MiB image, real engine',
+  title: 'GET /images/get of a 1 GiB image, real engine',
   unit: 'MB/s',
   better: 'higher',
-  rounds: 5,
+  rounds: 3,
+  goals: [asDirect],
   async prepare(stage) {
     const name = await bigImage(stage);
-    return (await stage.real()).targets.map((target) => ({
+    return (await forBulk(stage)).map((target) => ({
       name: target.name,
       sample: () => speed(target, 0, () => transfer(target.socket, save(name))),
     }));
   },
 };
 
-/** `docker cp` out of a container: 256 MiB. */
+/** `docker cp` out of a container. */
 export const copyOut: Measure = {
   name: 'archive-down',
-  title: 'GET /containers/X/archive of 256 MiB, real engine',
+  title: 'GET /containers/X/archive of 1 GiB, real engine',
   unit: 'MB/s',
   better: 'higher',
-  rounds: 5,
+  rounds: 3,
+  goals: [asDirect],
   async prepare(stage) {
-    const { engine, targets } = await stage.real();
-    const id = await engine.cli.must('create', '--network', 'none', await bigImage(stage), '/random');
+    const id = await bigContainer(stage);
     const head = `GET /v1.44/containers/${id}/archive?path=/random HTTP/1.1\r\n${closing}\r\n`;
-    return targets.map((target) => ({
+    return (await forBulk(stage)).map((target) => ({
       name: target.name,
       sample: () => speed(target, 0, () => transfer(target.socket, head)),
     }));

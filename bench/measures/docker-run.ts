@@ -1,11 +1,27 @@
 /** What a person feels: docker commands, from the start of the CLI to its end. */
-import { join } from 'node:path';
-import { mustRun } from '../../src/engine/embedded/command.js';
+import { closeSync, openSync, readSync } from 'node:fs';
 import type { DockerCli } from '../../test/support/docker-cli.js';
+import { type Goal, ratio } from '../goals.js';
 import type { Measure, Sampler } from '../measure.js';
 import { direct, type Stage, type Target, us } from '../stage.js';
 
 const offline = ['--network', 'none'] as const;
+const plainRunc = 'plain runc';
+const isolated = 'isolated, through cofferdam';
+const ourRuntime = 'our runtime, direct';
+const ourRuntimeBehindUs = `our runtime, through ${us}`;
+
+/** How much longer than on plain runc an isolated container may take, as a ratio. */
+function atMost(must: number, aim?: number): Goal {
+  return {
+    what: 'isolated against plain runc',
+    figure: ratio(isolated, plainRunc),
+    unit: '×',
+    side: 'at most',
+    must,
+    ...(aim === undefined ? {} : { aim }),
+  };
+}
 
 /** Milliseconds that `docker …` takes. */
 async function timed(cli: DockerCli, ...argv: string[]): Promise<number> {
@@ -27,14 +43,32 @@ export const dockerRun: Measure = {
   unit: 'ms',
   better: 'lower',
   rounds: 25,
+  goals: [
+    {
+      what: 'through us against the same runtime direct',
+      figure: ratio(ourRuntimeBehindUs, ourRuntime),
+      unit: '×',
+      side: 'at most',
+      must: 1.05,
+      aim: 1,
+    },
+    {
+      what: 'isolated, through us, against plain runc',
+      figure: ratio(ourRuntimeBehindUs, plainRunc),
+      unit: '×',
+      side: 'at most',
+      must: 1.15,
+      aim: 1.08,
+    },
+  ],
   async prepare(stage) {
     const { engine } = await stage.real();
     const plain = await stage.plain();
     const run = (...more: string[]): string[] => ['run', '--rm', ...offline, ...more, 'busybox', 'true'];
     const behind = await proxies(stage);
     return [
-      { name: 'plain runc', sample: async () => ({ value: await timed(plain.cli, ...run()) }) },
-      { name: 'our runtime, direct', sample: async () => ({ value: await timed(engine.cli, ...run()) }) },
+      { name: plainRunc, sample: async () => ({ value: await timed(plain.cli, ...run()) }) },
+      { name: ourRuntime, sample: async () => ({ value: await timed(engine.cli, ...run()) }) },
       ...behind
         .filter(({ target }) => target.name !== direct)
         .map(({ target, cli }) => ({
@@ -56,8 +90,8 @@ async function onExisting(
   if (!ours) throw new Error('cofferdam is not among the targets');
   const samplers: Sampler[] = [];
   for (const [name, cli] of [
-    ['plain runc', plain.cli],
-    ['isolated, through cofferdam', ours.cli],
+    [plainRunc, plain.cli],
+    [isolated, ours.cli],
   ] as const) {
     const container = await cli.must('run', '-d', ...offline, '-v', '/work', 'busybox', 'sleep', '100000');
     await setUp?.(cli, container);
@@ -71,7 +105,8 @@ export const dockerExec: Measure = {
   title: '`docker exec X true`',
   unit: 'ms',
   better: 'lower',
-  rounds: 25,
+  rounds: 40,
+  goals: [atMost(1.02)],
   prepare: (stage) => onExisting(stage, (cli, name) => timed(cli, 'exec', name, 'true')),
 };
 
@@ -81,6 +116,7 @@ export const dockerStart: Measure = {
   unit: 'ms',
   better: 'lower',
   rounds: 20,
+  goals: [atMost(1.15, 1.08)],
   prepare: (stage) =>
     onExisting(stage, async (cli, name) => {
       await cli.must('kill', name);
@@ -95,6 +131,7 @@ export const build: Measure = {
   unit: 'ms',
   better: 'lower',
   rounds: 6,
+  goals: [atMost(1.15)],
   async prepare(stage) {
     const plain = await stage.plain();
     const ours = (await proxies(stage)).find(({ target }) => target.name === us);
@@ -109,10 +146,7 @@ export const build: Measure = {
         return { value: performance.now() - begin };
       },
     });
-    return [
-      sampler('plain runc', plain.cli),
-      ...(ours ? [sampler('isolated, through cofferdam', ours.cli)] : []),
-    ];
+    return [sampler(plainRunc, plain.cli), ...(ours ? [sampler(isolated, ours.cli)] : [])];
   },
 };
 
@@ -127,6 +161,8 @@ function fileWork(name: string, title: string, script: string): Measure {
     unit: 'ms',
     better: 'lower',
     rounds: 7,
+    // 0.97 × the speed.
+    goals: [atMost(1 / 0.97)],
     prepare: (stage) =>
       onExisting(
         stage,
@@ -147,14 +183,34 @@ export const readFiles = fileWork(
   'find /many -type f | xargs cat > /dev/null',
 );
 
-/** One image of 256 MiB, made once for the bulk measures on the real engine. */
-export async function bigImage(stage: Stage): Promise<string> {
-  const { engine } = await stage.real();
-  if ((await engine.docker('inspect', 'big')).code === 0) return 'big';
-  const tar = join(stage.folder, 'big.tar');
-  const random = join(stage.folder, 'random');
-  await mustRun('dd', ['if=/dev/urandom', `of=${random}`, 'bs=1M', 'count=256']);
-  await mustRun('tar', ['-C', stage.folder, '-cf', tar, 'random']);
-  await engine.cli.must('import', tar, 'big');
-  return 'big';
-}
+/** Reads of one sample, and the size of the file that they are from. */
+const reads = 20_000;
+const fileBytes = 64 * 1024 * 1024;
+
+/** 4 KiB at random places of a file in the container's root, through the mount that the container has of it. */
+export const randomReads: Measure = {
+  name: 'random-reads',
+  title: '20,000 reads of 4 KiB at random places of a file inside',
+  unit: 'ms',
+  better: 'lower',
+  rounds: 9,
+  goals: [atMost(1 / 0.97)],
+  prepare: (stage) =>
+    onExisting(
+      stage,
+      async (cli, container) => {
+        const pid = await cli.must('inspect', '--format', '{{.State.Pid}}', container);
+        const file = openSync(`/proc/${pid}/root/big`, 'r');
+        const block = Buffer.alloc(4096);
+        const begin = performance.now();
+        for (let count = 0; count < reads; count += 1) {
+          readSync(file, block, 0, block.length, Math.floor(Math.random() * (fileBytes / 4096)) * 4096);
+        }
+        const milliseconds = performance.now() - begin;
+        closeSync(file);
+        return milliseconds;
+      },
+      (cli, container) =>
+        cli.must('exec', container, 'dd', 'if=/dev/urandom', 'of=/big', 'bs=1M', `count=${fileBytes >> 20}`),
+    ),
+};

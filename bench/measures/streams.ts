@@ -2,9 +2,12 @@
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { added, beside, ratio, value } from '../goals.js';
 import type { Measure } from '../measure.js';
+import { peerNames } from '../peers.js';
 import { cpuMicroseconds, residentKibibytes } from '../process-cost.js';
 import { hijack, send } from '../raw-http.js';
+import { direct, us } from '../stage.js';
 import { percentile } from '../statistics.js';
 
 const attach = `/v1.44/containers/${'c'.repeat(64)}/attach?stream=1&stdin=1&stdout=1`;
@@ -14,7 +17,17 @@ export const echo: Measure = {
   title: 'echo of 32 bytes on a hijacked stream, null engine',
   unit: 'µs',
   better: 'lower',
-  rounds: 7,
+  rounds: 9,
+  goals: [
+    {
+      what: 'added to direct',
+      figure: added(us, direct),
+      unit: 'µs',
+      side: 'at most',
+      must: 25,
+      aim: added(peerNames.haproxy, direct),
+    },
+  ],
   async prepare(stage) {
     return (await stage.null()).targets.map((target) => ({
       name: target.name,
@@ -40,7 +53,17 @@ export const hijackedBulk: Measure = {
   title: '512 MiB there and back on a hijacked stream, null engine',
   unit: 'MB/s',
   better: 'higher',
-  rounds: 5,
+  rounds: 4,
+  goals: [
+    {
+      what: 'against haproxy',
+      figure: ratio(us, peerNames.haproxy),
+      unit: '×',
+      side: 'at least',
+      must: 1,
+      aim: 1.5,
+    },
+  ],
   async prepare(stage) {
     const bytes = 512 * 1024 * 1024;
     return (await stage.null()).targets.map((target) => ({
@@ -72,6 +95,8 @@ export const hijackedBulk: Measure = {
   },
 };
 
+const perStream = 'KiB per stream';
+
 /** 1,000 open event streams: how long they take to open, and what each keeps in memory. */
 export const eventStreams: Measure = {
   name: 'event-streams',
@@ -79,6 +104,10 @@ export const eventStreams: Measure = {
   unit: 'ms to open',
   better: 'lower',
   rounds: 3,
+  goals: [
+    { what: 'a stream', figure: beside(us, perStream), unit: 'KiB', side: 'at most', must: 20, aim: 8 },
+    { what: 'to open', figure: value(us), unit: 'ms', side: 'at most', must: 500 },
+  ],
   async prepare(stage) {
     const count = 1_000;
     return (await stage.null()).targets.map((target) => ({
@@ -95,7 +124,7 @@ export const eventStreams: Measure = {
         await sleep(300);
         return {
           value: milliseconds,
-          ...(pids.length > 0 ? { also: { 'KiB per stream': grown / count } } : {}),
+          ...(pids.length > 0 ? { also: { [perStream]: grown / count } } : {}),
         };
       },
     }));
@@ -103,13 +132,26 @@ export const eventStreams: Measure = {
 };
 
 async function openEvents(path: string): Promise<Socket> {
-  const socket = createConnection({ path });
-  await once(socket, 'connect');
+  const socket = await connected(path);
   socket.write('GET /v1.44/events HTTP/1.1\r\nHost: docker\r\n\r\n');
   const [head] = await once(socket, 'data');
   if (!Buffer.isBuffer(head) || !head.toString('latin1').startsWith('HTTP/1.1 200'))
     throw new Error('no events');
   return socket;
+}
+
+/** A connection, tried again while the server's backlog is full (connect(2): EAGAIN on unix sockets). */
+async function connected(path: string): Promise<Socket> {
+  for (;;) {
+    const socket = createConnection({ path });
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (problem) {
+      if (!(problem instanceof Error && 'code' in problem && problem.code === 'EAGAIN')) throw problem;
+      await sleep(1);
+    }
+  }
 }
 
 /** Resident memory with nothing to do. */
@@ -119,6 +161,7 @@ export const idleMemory: Measure = {
   unit: 'MiB',
   better: 'lower',
   rounds: 3,
+  goals: [{ what: 'idle', figure: value(us), unit: 'MiB', side: 'at most', must: 90, aim: 60 }],
   async prepare(stage) {
     const targets = (await stage.real()).targets.filter((target) => target.pids().length > 0);
     return targets.map((target) => ({

@@ -26,6 +26,8 @@ export interface CofferdamOptions {
   readonly settings?: unknown;
   /** More arguments of `cofferdam run`. */
   readonly argv?: readonly string[];
+  /** Options of Node itself. */
+  readonly nodeArgv?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly buildx?: '0.13' | '0.29';
 }
@@ -128,7 +130,8 @@ export class Cofferdam {
   /** Starts the daemon and waits until its socket answers; throws with its output when it ends instead. */
   async start(): Promise<void> {
     const log = openSync(this.logFile, 'a');
-    const argv = [program, 'run', ...this.#flags(), ...(this.#options.argv ?? [])];
+    const { nodeArgv = [], argv: more = [] } = this.#options;
+    const argv = [...nodeArgv, program, 'run', ...this.#flags(), ...more];
     const child = spawn(process.execPath, argv, {
       stdio: ['ignore', log, log],
       env: { ...process.env, ...this.#options.env },
