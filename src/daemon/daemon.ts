@@ -24,6 +24,7 @@ import { pushRefusal } from '../rules/socket-commands.js';
 import { serveRuntime } from '../runtime/serve.js';
 import { guardVolumes } from '../runtime/volume-guard.js';
 import type { SettingsHolder } from '../settings/watch.js';
+import { letHeapGrow } from '../system/heap.js';
 import { type Ledger, openLedger } from '../uid-allocator/ledger.js';
 import { ContainerSocket } from './container-socket.js';
 import { EgressKeeper } from './egress.js';
@@ -61,6 +62,7 @@ export class Daemon {
 
   /** Starts everything. @throws the first part's error, with what was started before it stopped again */
   async start(): Promise<void> {
+    letHeapGrow();
     try {
       await this.#start();
     } catch (error) {
