@@ -3,7 +3,7 @@
  * socket.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import {
   describeInstallation,
@@ -44,11 +44,20 @@ function placeOf(options: Options): InstallationPlace {
     unitFolder: '/etc/systemd/system',
     stateDir: options.state,
     dockerSocket,
+    dockerGroup: dockerGroup(),
     engineSocket: engineSocketPath,
     command: [...ownCommand(), 'run', ...flags],
     systemctl,
     say: complain,
   };
+}
+
+/** The number of the group docker (group(5)); root's own where there is none. */
+function dockerGroup(): number {
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((text) => text.startsWith('docker:'));
+  return Number(line?.split(':')[2] ?? 0);
 }
 
 /** Why this host can't have an installation; `undefined` when it can. */

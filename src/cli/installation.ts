@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { dockerSocketDropIn, serviceUnit } from './systemd-units.js';
+import { dockerSocketDropIn, serviceUnit, socketUnit } from './systemd-units.js';
 
 /** Where things are; tests use folders of their own. */
 export interface InstallationPlace {
@@ -25,6 +25,8 @@ export interface InstallationPlace {
   readonly stateDir: string;
   /** Where clients expect the engine. */
   readonly dockerSocket: string;
+  /** Number of the group docker; 0 where there is none. */
+  readonly dockerGroup: number;
   /** Where the engine's socket goes. */
   readonly engineSocket: string;
   /** The command line of the daemon. */
@@ -43,6 +45,9 @@ const noteSchema = z.object({
 type Note = z.infer<typeof noteSchema>;
 
 const unitName = 'cofferdam.service';
+const socketName = 'cofferdam.socket';
+/** Where no engine listens yet, there is no socket to take after: root's alone, and the group docker's where there is one. */
+const usualMode = 0o660;
 
 function notePath(place: InstallationPlace): string {
   return join(place.stateDir, 'installation.json');
@@ -53,9 +58,15 @@ function readNote(place: InstallationPlace): Note | undefined {
   return existsSync(path) ? noteSchema.parse(JSON.parse(readFileSync(path, 'utf8'))) : undefined;
 }
 
-function unitFiles(place: InstallationPlace): readonly (readonly [string, string])[] {
+function writeNote(place: InstallationPlace, note: Note): void {
+  writeFileSync(notePath(place), `${JSON.stringify(note, null, 2)}\n`, { mode: 0o600 });
+}
+
+function unitFiles(place: InstallationPlace, socket: Note['socket']): readonly (readonly [string, string])[] {
+  const owner = socket ?? { uid: 0, gid: place.dockerGroup, mode: usualMode };
   return [
     [join(place.unitFolder, unitName), serviceUnit(place.command)],
+    [join(place.unitFolder, socketName), socketUnit(place.dockerSocket, owner)],
     [join(place.unitFolder, 'docker.socket.d/cofferdam.conf'), dockerSocketDropIn()],
   ];
 }
@@ -63,9 +74,9 @@ function unitFiles(place: InstallationPlace): readonly (readonly [string, string
 /** What an installation would write and do, for people. */
 export function describeInstallation(place: InstallationPlace): string[] {
   return [
-    ...unitFiles(place).map(([path]) => `write ${path}`),
+    ...unitFiles(place, undefined).map(([path]) => `write ${path}`),
     `move the engine's socket from ${place.dockerSocket} to ${place.engineSocket}, which only root can reach`,
-    `start ${unitName}, which serves ${place.dockerSocket} from then on, also after a reboot`,
+    `start ${socketName} and ${unitName}, which serve ${place.dockerSocket} from then on, also after a reboot`,
   ];
 }
 
@@ -103,12 +114,11 @@ function removeFiles(files: readonly string[]): void {
   }
 }
 
-function writeUnits(place: InstallationPlace): string[] {
-  return unitFiles(place).map(([path, text]) => {
+function writeUnits(place: InstallationPlace, socket: Note['socket']): void {
+  for (const [path, text] of unitFiles(place, socket)) {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text, { mode: 0o644 });
-    return path;
-  });
+  }
 }
 
 /** True when this host has an installation. */
@@ -118,10 +128,9 @@ export function isInstalled(place: InstallationPlace): boolean {
 
 /** Installs, or brings an existing installation up to date. Throws after taking everything back. */
 export function install(place: InstallationPlace): void {
-  if (isInstalled(place)) {
-    writeUnits(place);
-    place.systemctl('daemon-reload');
-    place.systemctl('restart', unitName);
+  const earlier = readNote(place);
+  if (earlier !== undefined) {
+    update(place, earlier);
     return;
   }
   const undo: (() => void)[] = [];
@@ -129,28 +138,40 @@ export function install(place: InstallationPlace): void {
     const socket = socketState(place.dockerSocket);
     const note: Note = {
       version: 1,
-      files: unitFiles(place).map(([path]) => path),
+      files: unitFiles(place, socket).map(([path]) => path),
       ...(socket && { socket }),
     };
     mkdirSync(place.stateDir, { recursive: true, mode: 0o700 });
     undo.push(() => rmSync(notePath(place), { force: true }));
-    writeFileSync(notePath(place), `${JSON.stringify(note, null, 2)}\n`, { mode: 0o600 });
+    writeNote(place, note);
     undo.push(() => {
       removeFiles(note.files);
       place.systemctl('daemon-reload');
     });
-    writeUnits(place);
+    writeUnits(place, socket);
     place.systemctl('daemon-reload');
     if (socket !== undefined) {
       undo.push(() => showSocket(place, socket));
       hideSocket(place);
     }
-    undo.push(() => place.systemctl('disable', '--now', unitName));
-    place.systemctl('enable', '--now', unitName);
+    undo.push(() => place.systemctl('disable', '--now', socketName, unitName));
+    place.systemctl('enable', '--now', socketName, unitName);
   } catch (error) {
     for (const step of undo.reverse()) attempt(step, place);
     throw error;
   }
+}
+
+/** Writes the units anew. The socket stays open over it: clients wait, and none is refused. */
+function update(place: InstallationPlace, earlier: Note): void {
+  const files = unitFiles(place, earlier.socket).map(([path]) => path);
+  const stale = earlier.files.filter((file) => !files.includes(file));
+  writeNote(place, { ...earlier, files });
+  removeFiles(stale);
+  writeUnits(place, earlier.socket);
+  place.systemctl('daemon-reload');
+  place.systemctl('restart', unitName);
+  place.systemctl('enable', socketName, unitName);
 }
 
 /** Runs a step of the way back; the others must follow even when it fails. */
@@ -167,7 +188,7 @@ export function uninstall(place: InstallationPlace): boolean {
   const note = readNote(place);
   if (note === undefined) return false;
   const { socket } = note;
-  attempt(() => place.systemctl('disable', '--now', unitName), place);
+  attempt(() => place.systemctl('disable', '--now', socketName, unitName), place);
   if (socket !== undefined) attempt(() => showSocket(place, socket), place);
   attempt(() => removeFiles(note.files), place);
   attempt(() => place.systemctl('daemon-reload'), place);

@@ -10,6 +10,7 @@ import { DaemonJsonProblem } from '../engine/daemon-json.js';
 import { planRegistration } from '../engine/registration.js';
 import type { Settings } from '../settings/schema.js';
 import { SettingsHolder } from '../settings/watch.js';
+import { takeActivatedSockets } from '../system/activation.js';
 import { supervise } from '../system/supervisor.js';
 import { version } from './main.js';
 import { type Options, parseOptions } from './options.js';
@@ -24,6 +25,7 @@ export async function run(argv: readonly string[], environment: NodeJS.ProcessEn
     return 1;
   }
   const stopped = untilStopped();
+  const activated = takeActivatedSockets(environment);
   const log = pino({ level: environment['COFFERDAM_LOG_LEVEL'] || 'info', base: null });
   const settings = new SettingsHolder({ path: options.settings, stateDir: options.state, log });
   // Containers' roots are mounted below these: every range must be able to walk through.
@@ -40,6 +42,7 @@ export async function run(argv: readonly string[], environment: NodeJS.ProcessEn
   const daemon = new Daemon({
     version: version(),
     listen: options.listen,
+    activated,
     stateDir: options.state,
     runDir: options.runDir,
     engine,

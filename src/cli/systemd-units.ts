@@ -21,8 +21,11 @@ export function serviceUnit(command: readonly string[]): string {
 [Unit]
 Description=cofferdam: isolates every container of the Docker Engine
 Documentation=man:cofferdam(1)
-After=network-online.target docker.socket docker.service
+After=network-online.target docker.socket docker.service cofferdam.socket
 Wants=network-online.target docker.socket
+Requires=cofferdam.socket
+# However often it crashes, it is started again; what can't be served is told to clients at once (below).
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -30,6 +33,9 @@ ExecStart=${command.map(quoted).join(' ')}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=1
+# Wrong settings stay wrong: nothing is started until somebody mends them, and clients must not wait for that.
+RestartPreventExitStatus=2 78
+ExecStopPost=+/bin/sh -c 'case $$EXIT_STATUS in 2|78) systemctl --no-block stop cofferdam.socket;; esac'
 TimeoutStartSec=300
 TimeoutStopSec=90
 WatchdogSec=60
@@ -48,11 +54,38 @@ NoNewPrivileges=yes
 LockPersonality=yes
 RestrictRealtime=yes
 SystemCallArchitectures=native
+SystemCallFilter=~@clock @cpu-emulation @module @obsolete @raw-io @reboot @swap
+SystemCallErrorNumber=EPERM
+KeyringMode=private
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 CapabilityBoundingSet=~CAP_SYS_MODULE CAP_SYS_BOOT CAP_SYS_TIME CAP_SYS_RAWIO CAP_WAKE_ALARM CAP_MAC_ADMIN CAP_MAC_OVERRIDE
 
 [Install]
 WantedBy=multi-user.target
+`;
+}
+
+/**
+ * The clients' socket, which systemd opens: it is there before the daemon, and clients wait in it while the daemon is
+ * started anew.
+ * @param before owner and mode of the engine's socket, which it gets
+ */
+export function socketUnit(path: string, before: { uid: number; gid: number; mode: number }): string {
+  return `${origin}
+[Unit]
+Description=The Docker API, judged by cofferdam
+Documentation=man:cofferdam(1)
+
+[Socket]
+ListenStream=${path.replaceAll('%', '%%')}
+SocketUser=${before.uid}
+SocketGroup=${before.gid}
+SocketMode=0${before.mode.toString(8)}
+Backlog=4096
+RemoveOnStop=yes
+
+[Install]
+WantedBy=sockets.target
 `;
 }
 

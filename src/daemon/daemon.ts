@@ -39,6 +39,8 @@ import { readMeasured, readReadiness, readStatus, type StatusSources } from './s
 export interface DaemonOptions {
   readonly version: string;
   readonly listen: readonly string[];
+  /** Descriptors of listening sockets that the supervisor handed over, by their path. */
+  readonly activated?: ReadonlyMap<string, number>;
   readonly stateDir: string;
   readonly runDir: string;
   readonly engine: ChosenEngine;
@@ -132,6 +134,7 @@ export class Daemon {
     await egress.open();
     this.#proxy = await startProxy({
       listen: [...this.#options.listen, `unix://${containerSocket.path}`],
+      activated: this.#options.activated,
       engineSocket: engine.socket,
       settings,
       ledger,

@@ -64,6 +64,11 @@ export function mergeRuntime(
   return { text: after, previous };
 }
 
+/** The text with a default runtime in it, for the moment in which an engine is told of it. */
+export function withDefaultRuntime(text: string | undefined, name: string): string {
+  return set(text === undefined || text.trim() === '' ? '{}\n' : text, ['default-runtime'], name);
+}
+
 /** Takes the runtime out again and puts back what {@link mergeRuntime} replaced. */
 export function unmergeRuntime(text: string, previous: PreviousEntries): string {
   const entries = parseEntries(text);

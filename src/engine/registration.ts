@@ -33,6 +33,7 @@ import {
   previousEntriesSchema,
   runtimeName,
   unmergeRuntime,
+  withDefaultRuntime,
 } from './daemon-json.js';
 import { commandLine, environmentOf, signalProcess, unitOf } from './embedded/process-id.js';
 import { engineProxies, proxyAddress, proxyEnvironment } from './engine-proxies.js';
@@ -228,8 +229,36 @@ export async function undoRegistration(options: RegistrationOptions): Promise<Un
     // dockerd has no answer to the signal; what it does with it takes milliseconds.
     await sleep(500);
     defaultRuntime = (await engineRuntimes(options.socket)).defaultRuntime;
+    if (defaultRuntime === runtimeName)
+      defaultRuntime = await resetDefault(pid, options.socket, daemonJson, after);
   }
   return { daemonJson, changes: lineChanges(before, after ?? ''), dropIn: note?.dropIn, defaultRuntime };
+}
+
+/**
+ * A reload that finds no default runtime in the file leaves the old one (moby daemon/reload.go): so the engine is told
+ * of `runc` by a file that says so for a moment, and then has its own text again.
+ * @returns the engine's default runtime afterwards
+ */
+async function resetDefault(
+  pid: number,
+  socket: string,
+  daemonJson: string,
+  text: string | undefined,
+): Promise<string> {
+  try {
+    replaceFile(daemonJson, withDefaultRuntime(text, 'runc'));
+    signalProcess(pid, 'SIGHUP');
+    for (let waited = 0; waited < 10_000; waited += 100) {
+      await sleep(100);
+      const { defaultRuntime } = await engineRuntimes(socket);
+      if (defaultRuntime !== runtimeName) return defaultRuntime;
+    }
+    return runtimeName;
+  } finally {
+    if (text === undefined) rmSync(daemonJson, { force: true });
+    else replaceFile(daemonJson, text);
+  }
 }
 
 /** The text before setup; undefined when there was no file. */

@@ -18,12 +18,20 @@ export class ListenError extends Error {
 /**
  * Opens one listening socket.
  * @param address `unix:///path` or an absolute path
+ * @param activated descriptors of listening sockets that were handed over, by their path: owner and mode are set
  * @throws ListenError when the address isn't one, or when somebody else answers there
  */
-export async function listen(address: string, accept: (socket: Socket) => void): Promise<Server> {
+export async function listen(
+  address: string,
+  accept: (socket: Socket) => void,
+  activated: ReadonlyMap<string, number> = new Map(),
+): Promise<Server> {
   const path = socketPath(address);
-  mkdirSync(dirname(path), { recursive: true });
-  await removeStaleSocket(path);
+  const descriptor = activated.get(path);
+  if (descriptor === undefined) {
+    mkdirSync(dirname(path), { recursive: true });
+    await removeStaleSocket(path);
+  }
   const server = createServer({ allowHalfOpen: true, highWaterMark: writeBufferBytes }, accept);
   const listening = new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);
@@ -32,12 +40,12 @@ export async function listen(address: string, accept: (socket: Socket) => void):
   // Node binds unix sockets before listen() returns; so the file has its mode from the beginning.
   const earlier = process.umask(socketUmask);
   try {
-    server.listen({ path, backlog: 4096 });
+    server.listen({ ...(descriptor === undefined ? { path } : { fd: descriptor }), backlog: 4096 });
   } finally {
     process.umask(earlier);
   }
   await listening;
-  const group = groupId('docker');
+  const group = descriptor === undefined ? groupId('docker') : undefined;
   if (group !== undefined && process.getuid?.() === 0) chownSync(path, 0, group);
   return server;
 }

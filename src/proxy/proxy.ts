@@ -28,6 +28,8 @@ import { VolumeTurns } from './volume-turns.js';
 export interface ProxyOptions {
   /** Addresses to listen on: `unix:///path`. */
   readonly listen: readonly string[];
+  /** Descriptors of listening sockets that were handed over to this process, by their path. */
+  readonly activated?: ReadonlyMap<string, number> | undefined;
   /** Path of the engine's unix socket. */
   readonly engineSocket: string;
   readonly settings: Pick<SettingsHolder, 'current' | 'generation'>;
@@ -108,7 +110,7 @@ class SocketProxy implements RunningProxy, ClientConnectionOwner, ProxyContext {
   async listen(): Promise<void> {
     try {
       for (const address of this.#options.listen) {
-        this.#servers.push(await listen(address, (socket) => this.#accept(socket)));
+        this.#servers.push(await listen(address, (socket) => this.#accept(socket), this.#options.activated));
       }
     } catch (error) {
       await this.close({ drainMilliseconds: 0 });

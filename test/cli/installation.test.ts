@@ -64,6 +64,7 @@ beforeEach(async () => {
     unitFolder: join(folder, 'units'),
     stateDir: join(folder, 'state'),
     dockerSocket: join(folder, 'docker.sock'),
+    dockerGroup: 999,
     engineSocket: join(folder, 'engine/docker.sock'),
     command: [
       '/usr/bin/cofferdam',
@@ -101,22 +102,29 @@ describe('install', () => {
     expect(statSync(join(folder, 'engine')).mode & 0o777).toBe(0o700);
     expect(statSync(place.engineSocket).mode & 0o777).toBe(0o600);
     expect(await echo(place.engineSocket)).toBe('hello');
+    expect(units()['/cofferdam.socket']).toContain(
+      `ListenStream=${place.dockerSocket}\nSocketUser=0\nSocketGroup=4711\nSocketMode=0660\n`,
+    );
     const answer = new Promise((resolve) => open.once('data', (chunk) => resolve(chunk.toString())));
     open.end('still here');
     expect(await answer).toBe('still here');
-    expect(calls).toEqual(['daemon-reload', 'enable --now cofferdam.service']);
+    expect(calls).toEqual(['daemon-reload', 'enable --now cofferdam.socket cofferdam.service']);
   });
 
   it('brings an installation up to date without moving anything', () => {
     install(place);
     calls.length = 0;
     install({ ...place, command: ['/usr/bin/cofferdam', 'run'] });
-    expect(calls).toEqual(['daemon-reload', 'restart cofferdam.service']);
+    expect(calls).toEqual([
+      'daemon-reload',
+      'restart cofferdam.service',
+      'enable cofferdam.socket cofferdam.service',
+    ]);
     expect(existsSync(place.engineSocket)).toBe(true);
     expect(units()['/cofferdam.service']).toContain('ExecStart=/usr/bin/cofferdam run\n');
   });
 
-  it.each(['daemon-reload', 'enable --now cofferdam.service'])(
+  it.each(['daemon-reload', 'enable --now cofferdam.socket cofferdam.service'])(
     'takes everything back when `systemctl %s` fails',
     async (step) => {
       writeFileSync(join(place.unitFolder, 'other.service'), 'mine');
@@ -137,7 +145,8 @@ describe('install', () => {
     await new Promise((resolve) => engine.close(resolve));
     rmSync(place.dockerSocket, { force: true });
     install(place);
-    expect(calls).toContain('enable --now cofferdam.service');
+    expect(calls).toContain('enable --now cofferdam.socket cofferdam.service');
+    expect(units()['/cofferdam.socket']).toContain('SocketGroup=999\nSocketMode=0660\n');
     expect(uninstall(place)).toBe(true);
     engine = await listen(place.dockerSocket);
   });
@@ -158,7 +167,7 @@ describe('uninstall', () => {
       gid: before.socket.gid,
     });
     expect(await echo(place.dockerSocket)).toBe('hello');
-    expect(calls.slice(-2)).toEqual(['disable --now cofferdam.service', 'daemon-reload']);
+    expect(calls.slice(-2)).toEqual(['disable --now cofferdam.socket cofferdam.service', 'daemon-reload']);
   });
 
   it('says when there is nothing to take away', () => {
@@ -167,7 +176,7 @@ describe('uninstall', () => {
 
   it('goes on to the end when systemctl fails', () => {
     install(place);
-    failing = 'disable --now cofferdam.service';
+    failing = 'disable --now cofferdam.socket cofferdam.service';
     expect(uninstall(place)).toBe(true);
     expect(units()).toEqual({});
     expect(said).toEqual([expect.stringContaining('could not be taken back')]);

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { runCommand } from '../../src/engine/embedded/command.js';
 import { cofferdamFolders } from '../support/cofferdam.js';
 import { type Engine, importBusybox, startEngine } from '../support/engines.js';
-import { parseUidMap } from '../support/uid-map.js';
+import { hostMap, parseUidMap } from '../support/uid-map.js';
 
 let engine: Engine | undefined;
 afterEach(async () => {
@@ -49,6 +49,16 @@ describe('setup and unsetup of an engine that was there before', () => {
       const undone = await verb('unsetup');
       expect(undone.stdout).toContain('-   "default-runtime": "sysbox-runc"');
       expect(readFileSync(running.files.configuration, 'utf8')).toBe(original);
+      // The engine is its old self at once, not only after a restart.
+      const plain = await running.cli.must(
+        'run',
+        '--rm',
+        '--network=none',
+        'busybox',
+        'cat',
+        '/proc/self/uid_map',
+      );
+      expect(parseUidMap(plain)).toEqual(hostMap);
     },
   );
 });
