@@ -9,7 +9,12 @@ import type { ImageInspect } from '../engine/client-answers.js';
 import type { SocketImageFacts } from '../engine/fact-types.js';
 import { Digests } from '../registry/digests.js';
 import { RegistryClient } from '../registry/registry-client.js';
-import { SocketImages, type SocketImageVerdict, type StoredImage } from '../registry/socket-images.js';
+import {
+  type ListedImage,
+  SocketImages,
+  type SocketImageVerdict,
+  type StoredImage,
+} from '../registry/socket-images.js';
 import type { Settings } from '../settings/schema.js';
 
 interface TimedVerdict {
@@ -19,6 +24,8 @@ interface TimedVerdict {
 }
 
 const verdictMilliseconds = 2000;
+/** Images whose layers are remembered. */
+const layersMax = 4096;
 
 export class ContainerSocket {
   /** Path of the socket on the host. */
@@ -26,6 +33,7 @@ export class ContainerSocket {
   readonly #client: EngineClient;
   readonly #registries = new RegistryClient();
   readonly #images: SocketImages;
+  readonly #layers = new Map<string, readonly string[]>();
   readonly #verdicts = new WeakMap<Settings, Map<string, TimedVerdict>>();
 
   /**
@@ -41,8 +49,8 @@ export class ContainerSocket {
     const digests = new Digests(this.#registries, join(stateDir, 'digests.json'), Date.now, onAsked);
     this.#images = new SocketImages({
       lookUp: (reference) => digests.lookUp(reference),
-      image: async (reference) => stored(await client.inspectImage(reference)),
-      imageNames: () => client.imageNames(),
+      images: () => this.#listed(),
+      layers: (id) => this.#layersOf(id),
     });
   }
 
@@ -65,10 +73,31 @@ export class ContainerSocket {
     const known = this.#verdicts.get(settings)?.get(key);
     if (known !== undefined && Date.now() < known.until) return known.verdict;
     const verdict = await this.#images.judge(image, settings);
+    // A refusal is looked at anew each time: the next pull may be what was missing.
+    if (!verdict.allowed) return verdict;
     const verdicts = this.#verdicts.get(settings) ?? new Map<string, TimedVerdict>();
     verdicts.set(key, { verdict, until: Date.now() + verdictMilliseconds });
     this.#verdicts.set(settings, verdicts);
     return verdict;
+  }
+
+  async #listed(): Promise<readonly ListedImage[]> {
+    const found = await this.#client.listImages();
+    return found.map(({ Id, RepoTags, RepoDigests }) => ({
+      id: Id,
+      repoTags: RepoTags,
+      repoDigests: RepoDigests,
+    }));
+  }
+
+  /** What an id stands for never changes. */
+  async #layersOf(id: string): Promise<readonly string[] | undefined> {
+    const known = this.#layers.get(id);
+    if (known !== undefined) return known;
+    const layers = stored(await this.#client.inspectImage(id))?.layers;
+    if (this.#layers.size >= layersMax) this.#layers.clear();
+    if (layers !== undefined) this.#layers.set(id, layers);
+    return layers;
   }
 
   close(): Promise<void> {

@@ -121,7 +121,8 @@ export const imageInspectSchema = z.object({
 });
 export type ImageInspect = z.infer<typeof imageInspectSchema>;
 
-export const imageListSchema = z.array(z.object({ RepoTags: strings, RepoDigests: strings }));
+export const imageListSchema = z.array(z.object({ Id: z.string(), RepoTags: strings, RepoDigests: strings }));
+export type ImageSummary = z.infer<typeof imageListSchema>[number];
 
 export const volumeInspectSchema = z.object({
   Name: z.string(),

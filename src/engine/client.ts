@@ -15,6 +15,7 @@ import {
   type ExecInspect,
   execInspectSchema,
   type ImageInspect,
+  type ImageSummary,
   imageInspectSchema,
   imageListSchema,
   infoSchema,
@@ -121,10 +122,14 @@ export class EngineClient {
     return this.get('/containers/json', containerListSchema, { query: { all: '1' } });
   }
 
+  /** Every image in the engine's store that has a name or isn't a part of another. */
+  listImages(): Promise<readonly ImageSummary[]> {
+    return this.get('/images/json', imageListSchema, { query: { digests: '1' } });
+  }
+
   /** Every name of an image in the engine's store: its tags and its repository digests. */
   async imageNames(): Promise<readonly string[]> {
-    const images = await this.get('/images/json', imageListSchema, { query: { digests: '1' } });
-    return images.flatMap(({ RepoTags, RepoDigests }) => [...RepoTags, ...RepoDigests]);
+    return (await this.listImages()).flatMap(({ RepoTags, RepoDigests }) => [...RepoTags, ...RepoDigests]);
   }
 
   /**

@@ -51,6 +51,32 @@ export function isAddressLiteral(address: string): boolean {
   return address.startsWith('[') || ipv4.test(address);
 }
 
+/** A settings entry with wildcards, ready for many addresses. */
+export interface AddressPattern {
+  /** What follows the last wildcard: an address that matches ends with it, from a `.` or `:` on or not at all. */
+  readonly tail: string;
+  /** Whether an address in normal form matches. */
+  matches(address: string): boolean;
+}
+
+/** The pattern of an entry in normal form that has a wildcard. */
+export function addressPattern(wanted: string): AddressPattern {
+  const body = wanted
+    .split('*')
+    .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+    .join('[a-z0-9_-]+(?:\\.[a-z0-9_-]+)*');
+  const pattern = new RegExp(`^${body}$`);
+  return {
+    tail: wanted.slice(wanted.lastIndexOf('*') + 1),
+    matches: (address) => !isAddressLiteral(address) && pattern.test(address),
+  };
+}
+
+/** Every tail that a pattern of an address in normal form can have. */
+export function tailsOf(address: string): readonly string[] {
+  return ['', ...[...address.matchAll(/[.:]/g)].map(({ index }) => address.slice(index))];
+}
+
 /**
  * Whether a settings entry (`registry.example.com`, `*.corp.example:5000`) names this address. A leading or inner `*`
  * stands for one or more whole labels, never for a part of an IP literal, and never for the port.
@@ -60,11 +86,5 @@ export function addressMatches(pattern: string, address: string): boolean {
   const wanted = normaliseAddress(pattern);
   const actual = normaliseAddress(address);
   if (wanted === undefined || actual === undefined) return false;
-  if (!wanted.includes('*')) return wanted === actual;
-  if (isAddressLiteral(actual)) return false;
-  const body = wanted
-    .split('*')
-    .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
-    .join('[a-z0-9_-]+(?:\\.[a-z0-9_-]+)*');
-  return new RegExp(`^${body}$`).test(actual);
+  return wanted.includes('*') ? addressPattern(wanted).matches(actual) : wanted === actual;
 }

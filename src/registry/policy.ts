@@ -3,7 +3,7 @@
  * (pull, push, builds, BuildKit's source policy) asks here, so that all of them say the same.
  */
 import type { ImageAccess, RegistryAccess, RegistryEntry, Settings } from '../settings/schema.js';
-import { addressMatches, normaliseAddress } from './address.js';
+import { type AddressPattern, addressPattern, normaliseAddress, tailsOf } from './address.js';
 import { repositoryPattern, urlPattern, wholeText } from './glob.js';
 import { parseReference, type Reference } from './reference.js';
 
@@ -28,7 +28,8 @@ interface CompiledEntry {
 
 interface CompiledAccess {
   readonly exact: ReadonlyMap<string, readonly CompiledEntry[]>;
-  readonly wildcards: readonly CompiledEntry[];
+  /** By the tail of their pattern. */
+  readonly wildcards: ReadonlyMap<string, readonly (CompiledEntry & { readonly pattern: AddressPattern })[]>;
   readonly urls: readonly RegExp[];
 }
 
@@ -47,7 +48,7 @@ function compile(access: RegistryAccess): CompiledAccess {
   const known = compiledAccess.get(access);
   if (known !== undefined) return known;
   const exact = new Map<string, CompiledEntry[]>();
-  const wildcards: CompiledEntry[] = [];
+  const wildcards = new Map<string, (CompiledEntry & { readonly pattern: AddressPattern })[]>();
   for (const entry of access.registries) {
     const address = normaliseAddress(entry.address);
     if (address === undefined) continue;
@@ -55,12 +56,20 @@ function compile(access: RegistryAccess): CompiledAccess {
       entry,
       repositories: repositoryGlobs(entry)?.map((glob) => wholeText(repositoryPattern(glob))),
     };
-    if (address.includes('*')) wildcards.push(compiled);
-    else exact.set(address, [...(exact.get(address) ?? []), compiled]);
+    if (address.includes('*')) {
+      const pattern = addressPattern(address);
+      add(wildcards, pattern.tail, { ...compiled, pattern });
+    } else add(exact, address, compiled);
   }
   const made = { exact, wildcards, urls: access.urls.map((glob) => wholeText(urlPattern(glob))) };
   compiledAccess.set(access, made);
   return made;
+}
+
+function add<Value>(map: Map<string, Value[]>, key: string, value: Value): void {
+  const values = map.get(key);
+  if (values === undefined) map.set(key, [value]);
+  else values.push(value);
 }
 
 function entriesFor(address: string, access: RegistryAccess): readonly CompiledEntry[] {
@@ -68,7 +77,8 @@ function entriesFor(address: string, access: RegistryAccess): readonly CompiledE
   if (normal === undefined) return [];
   const { exact, wildcards } = compile(access);
   const named = exact.get(normal) ?? [];
-  return [...named, ...wildcards.filter(({ entry }) => addressMatches(entry.address, normal))];
+  const possible = tailsOf(normal).flatMap((tail) => wildcards.get(tail) ?? []);
+  return [...named, ...possible.filter(({ pattern }) => pattern.matches(normal))];
 }
 
 /** Whether entries name a host: by its very name, by a pattern, or not at all. */

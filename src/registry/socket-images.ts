@@ -1,12 +1,14 @@
 /**
  * Which images may mount the Docker socket: `dockerSocketMount.imageList`, matched by content. A name proves nothing
  * on a machine where anybody may tag: an image counts as a listed one when the registry serves its very digest under
- * the listed name, when the list names its digest or id, or when it was built on such an image.
+ * the listed name, when the list names its digest or id, or when it was built on such an image here.
  */
-import micromatch from 'micromatch';
+import { enforcedLists } from '../settings/modes.js';
 import type { Settings } from '../settings/schema.js';
 import type { KnownManifest } from './digests.js';
-import { parseReference, type Reference, withDefaultTag } from './reference.js';
+import { judgeRegistry } from './policy.js';
+import { parseReference, type Reference } from './reference.js';
+import { type ListEntry, nameOf, SocketImageList } from './socket-image-list.js';
 
 /** What of an image in the engine's store matters here. */
 export interface StoredImage {
@@ -17,13 +19,20 @@ export interface StoredImage {
   readonly layers: readonly string[];
 }
 
+/** An image as the store's list has it. */
+export interface ListedImage {
+  readonly id: string;
+  readonly repoDigests: readonly string[];
+  readonly repoTags: readonly string[];
+}
+
 export interface SocketImageSources {
   /** What the registry serves for a reference; undefined when it was never reached. */
   lookUp(reference: Reference): Promise<KnownManifest | undefined>;
-  /** The image in the store by reference or id. */
-  image(reference: string): Promise<StoredImage | undefined>;
-  /** Names (`RepoTags` and `RepoDigests`) of all images in the store. */
-  imageNames(): Promise<readonly string[]>;
+  /** All images in the store. */
+  images(): Promise<readonly ListedImage[]>;
+  /** The layers of an image in the store, by its id; undefined when it is gone. */
+  layers(id: string): Promise<readonly string[] | undefined>;
 }
 
 export type SocketImageVerdict =
@@ -35,72 +44,39 @@ export type SocketImageVerdict =
     }
   | { readonly allowed: false; readonly warning?: string };
 
-type Entry =
-  | { readonly kind: 'any'; readonly text: string }
-  | {
-      readonly kind: 'digest';
-      readonly text: string;
-      readonly digest: string;
-      readonly name: string | undefined;
-    }
-  | { readonly kind: 'tag'; readonly text: string; readonly reference: Reference }
-  | { readonly kind: 'name'; readonly text: string; matches(name: string): boolean };
-
-const compiled = new WeakMap<readonly string[], readonly Entry[]>();
-
-function entriesOf(images: readonly string[]): readonly Entry[] {
-  const known = compiled.get(images);
-  if (known !== undefined) return known;
-  const entries = images.flatMap((text) => parseEntry(text) ?? []);
-  compiled.set(images, entries);
-  return entries;
+interface OwnDigest {
+  readonly name: string;
+  readonly digest: string;
+  readonly reference: Reference;
 }
 
-/** An entry of the list; undefined for one that can't match anything. */
-function parseEntry(text: string): Entry | undefined {
-  if (text === '*') return { kind: 'any', text };
-  if (/^sha256:[0-9a-f]{64}$/.test(text)) return { kind: 'digest', text, digest: text, name: undefined };
-  const anyTag = text.endsWith(':*');
-  const name = anyTag ? text.slice(0, -2) : text;
-  if (/[*?{[!(]/.test(name)) return globEntry(text, name);
+const compiled = new WeakMap<readonly string[], SocketImageList>();
+
+function listOf(images: readonly string[]): SocketImageList {
+  const known = compiled.get(images);
+  if (known !== undefined) return known;
+  const made = new SocketImageList(images);
+  compiled.set(images, made);
+  return made;
+}
+
+/** The digests under which the store knows an image, by full name. */
+function ownDigests(repoDigests: readonly string[]): readonly OwnDigest[] {
+  return repoDigests.flatMap((text) => {
+    const reference = readReference(text);
+    const digest = reference?.digest;
+    return digest === undefined || reference === undefined
+      ? []
+      : [{ name: nameOf(reference), digest, reference }];
+  });
+}
+
+function readReference(text: string): Reference | undefined {
   try {
-    const reference = parseReference(name);
-    if (reference.digest !== undefined) {
-      return { kind: 'digest', text, digest: reference.digest, name: nameOf(reference) };
-    }
-    if (!anyTag) return { kind: 'tag', text, reference: withDefaultTag(reference) };
-    const wanted = nameOf(reference);
-    return { kind: 'name', text, matches: (candidate) => candidate === wanted };
+    return parseReference(text);
   } catch {
     return undefined;
   }
-}
-
-/** A glob over full names; the registry must be named, unless it is Docker Hub's. */
-function globEntry(text: string, name: string): Entry {
-  const [first = ''] = name.split('/', 1);
-  const domain = name.includes('/') && (/[.:]/.test(first) || first === 'localhost');
-  const pattern = domain ? name : `docker.io/${name.includes('/') ? '' : 'library/'}${name}`;
-  const matcher = micromatch.matcher(pattern, { nonegate: true });
-  return { kind: 'name', text, matches: (candidate) => matcher(candidate) };
-}
-
-function nameOf({ domain, path }: Reference): string {
-  return `${domain}/${path}`;
-}
-
-/** The digests under which the store knows the image, by full name. */
-function digestsByName(
-  image: StoredImage,
-): readonly { readonly name: string; readonly reference: Reference }[] {
-  return image.repoDigests.flatMap((text) => {
-    try {
-      const reference = parseReference(text);
-      return reference.digest === undefined ? [] : [{ name: nameOf(reference), reference }];
-    } catch {
-      return [];
-    }
-  });
 }
 
 /** Judges images by the list; asks registries through the sources, which remember. */
@@ -114,14 +90,12 @@ export class SocketImages {
   /** Whether a container of this image may mount the socket. */
   async judge(image: StoredImage, settings: Settings): Promise<SocketImageVerdict> {
     const { images, allowDerivedImages } = settings.enhancedContainerIsolation.dockerSocketMount.imageList;
-    const entries = entriesOf(images);
+    const list = listOf(images);
     const warnings: string[] = [];
-    for (const entry of entries) {
-      if (await this.#matches(entry, image, warnings))
-        return { allowed: true, entry: entry.text, ...first(warnings) };
-    }
-    if (allowDerivedImages) {
-      const parent = await this.#parentOf(image, entries, warnings);
+    const entry = await this.#entryFor(image, list, warnings);
+    if (entry !== undefined) return { allowed: true, entry: entry.text, ...first(warnings) };
+    if (allowDerivedImages && !(await this.#isPublished(image, settings))) {
+      const parent = await this.#parentOf(image, list, warnings);
       if (parent !== undefined) {
         return { allowed: true, entry: parent.entry, derivedFrom: parent.name, ...first(warnings) };
       }
@@ -129,47 +103,56 @@ export class SocketImages {
     return { allowed: false, ...first(warnings) };
   }
 
-  async #matches(entry: Entry, image: StoredImage, warnings: string[]): Promise<boolean> {
+  async #entryFor(
+    { id, repoDigests }: Pick<StoredImage, 'id' | 'repoDigests'>,
+    list: SocketImageList,
+    warnings: string[],
+  ): Promise<ListEntry | undefined> {
+    const digests = ownDigests(repoDigests);
+    for (const entry of list.entriesFor({ id, digests })) {
+      if (await this.#matches(entry, id, digests, warnings)) return entry;
+    }
+    return undefined;
+  }
+
+  async #matches(
+    entry: ListEntry,
+    id: string,
+    digests: readonly OwnDigest[],
+    warnings: string[],
+  ): Promise<boolean> {
     switch (entry.kind) {
       case 'any':
         return true;
-      case 'digest':
-        return (
-          image.id === entry.digest ||
-          digestsByName(image).some(
-            ({ name, reference }) =>
-              reference.digest === entry.digest && (entry.name === undefined || name === entry.name),
-          )
-        );
+      case 'digest': {
+        const named = ({ name }: OwnDigest) => entry.name === undefined || name === entry.name;
+        return id === entry.digest || digests.some((own) => own.digest === entry.digest && named(own));
+      }
       case 'tag':
-        return this.#serves(entry.reference, image, warnings);
+        return this.#serves(entry.reference, digests, warnings);
       case 'name':
-        return this.#hasAny(entry, image, warnings);
+        return this.#hasAny(entry.matches, digests, warnings);
     }
   }
 
   /** The registry's tag is this very image: the digest that it serves, or one of the index that it serves. */
-  async #serves(reference: Reference, image: StoredImage, warnings: string[]): Promise<boolean> {
+  async #serves(reference: Reference, digests: readonly OwnDigest[], warnings: string[]): Promise<boolean> {
     const wanted = nameOf(reference);
-    const own = digestsByName(image).filter(({ name }) => name === wanted);
+    const own = digests.filter(({ name }) => name === wanted);
     if (own.length === 0) return false;
-    const known = await this.#lookUp(reference, warnings);
-    const served = known?.manifest;
+    const served = (await this.#lookUp(reference, warnings))?.manifest;
     if (served === undefined) return false;
-    return own.some(
-      ({ reference: { digest = '' } }) => served.digest === digest || served.manifests.includes(digest),
-    );
+    return own.some(({ digest }) => served.digest === digest || served.manifests.includes(digest));
   }
 
   /** The registry has this digest under a name that matches: what the store says could come from a local tag. */
   async #hasAny(
-    entry: Extract<Entry, { kind: 'name' }>,
-    image: StoredImage,
+    matches: (name: string) => boolean,
+    digests: readonly OwnDigest[],
     warnings: string[],
   ): Promise<boolean> {
-    for (const { name, reference } of digestsByName(image)) {
-      if (entry.matches(name) && (await this.#lookUp(reference, warnings))?.manifest !== undefined)
-        return true;
+    for (const { name, reference } of digests) {
+      if (matches(name) && (await this.#lookUp(reference, warnings))?.manifest !== undefined) return true;
     }
     return false;
   }
@@ -186,38 +169,45 @@ export class SocketImages {
     return known;
   }
 
+  /**
+   * Whether a registry has the image: then it is somebody's image of its own, and not one that was built here. The
+   * containerd store gives local images digests too, so that the registry is asked; never one that may not be reached:
+   * nothing can have been pulled from there.
+   */
+  async #isPublished({ repoDigests }: StoredImage, settings: Settings): Promise<boolean> {
+    for (const { reference } of ownDigests(repoDigests)) {
+      const reachable = judgeRegistry(reference, 'pull', enforcedLists(settings)) === undefined;
+      if (reachable && (await this.#sources.lookUp(reference))?.manifest !== undefined) return true;
+    }
+    return false;
+  }
+
   /** A listed image in the store whose layers are the lowest ones of this image. */
   async #parentOf(
     image: StoredImage,
-    entries: readonly Entry[],
+    list: SocketImageList,
     warnings: string[],
   ): Promise<{ readonly entry: string; readonly name: string } | undefined> {
-    for (const name of await this.#candidates(entries)) {
-      const parent = await this.#sources.image(name);
-      if (parent === undefined || !beginsWith(image.layers, parent.layers)) continue;
-      for (const entry of entries) {
-        if (await this.#matches(entry, parent, warnings)) return { entry: entry.text, name };
-      }
+    if (image.layers.length === 0) return undefined;
+    for (const candidate of await this.#sources.images()) {
+      const name = meantName(candidate, list);
+      if (name === undefined || candidate.id === image.id) continue;
+      const layers = await this.#sources.layers(candidate.id);
+      if (layers === undefined || !beginsWith(image.layers, layers)) continue;
+      const entry = await this.#entryFor(candidate, list, warnings);
+      // `*` says nothing about where an image comes from.
+      if (entry !== undefined && entry.kind !== 'any') return { entry: entry.text, name };
     }
     return undefined;
   }
-
-  /** Names in the store that an entry could mean. */
-  async #candidates(entries: readonly Entry[]): Promise<ReadonlySet<string>> {
-    const names = await this.#sources.imageNames();
-    return new Set(names.filter((text) => entries.some((entry) => couldName(entry, text))));
-  }
 }
 
-function couldName(entry: Entry, text: string): boolean {
-  if (entry.kind === 'any') return false;
-  try {
-    const name = nameOf(parseReference(text));
-    if (entry.kind === 'tag') return nameOf(entry.reference) === name;
-    return entry.kind === 'digest' ? entry.name === undefined || entry.name === name : entry.matches(name);
-  } catch {
-    return false;
-  }
+/** The first name of an image that the list could mean. */
+function meantName({ repoTags, repoDigests }: ListedImage, list: SocketImageList): string | undefined {
+  return [...repoTags, ...repoDigests].find((text) => {
+    const reference = readReference(text);
+    return reference !== undefined && list.couldName(nameOf(reference));
+  });
 }
 
 /** True when all of the parent's layers, at least one, are the image's lowest, and the image has more or as many. */

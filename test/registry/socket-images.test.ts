@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { formatReference, parseReference } from '../../src/registry/reference.js';
+import { SocketImageList } from '../../src/registry/socket-image-list.js';
 import { type SocketImageSources, SocketImages, type StoredImage } from '../../src/registry/socket-images.js';
 import { settingsSchema } from '../../src/settings/schema.js';
 
@@ -30,8 +31,13 @@ function judge(
         ...(world.problem === undefined ? {} : { problem: world.problem }),
       };
     },
-    image: async (reference) => world.stored?.[reference],
-    imageNames: async () => Object.keys(world.stored ?? {}),
+    images: async () =>
+      Object.entries(world.stored ?? {}).map(([name, { id, repoDigests }]) => ({
+        id,
+        repoDigests,
+        repoTags: [name],
+      })),
+    layers: async (id) => Object.values(world.stored ?? {}).find((one) => one.id === id)?.layers,
   };
   const settings = settingsSchema.parse({
     enhancedContainerIsolation: { dockerSocketMount: { imageList: { images, allowDerivedImages } } },
@@ -161,10 +167,55 @@ describe('images made on an allowed one', () => {
     });
   });
 
+  test('not when a registry has it: then it is an image of its own, and no local one', async () => {
+    const image = { layers: ['l1', 'l2', 'l3'], repoDigests: [`other.example/x@${digest('e')}`] };
+    expect((await judge(image, images, world)).allowed).toBe(true);
+    const published = {
+      ...world,
+      served: { ...world.served, [`other.example/x@${digest('e')}`]: digest('e') },
+    };
+    expect((await judge(image, images, published)).allowed).toBe(false);
+  });
+
   test('not where the settings forbid it, nor on a substitute of the parent', async () => {
     expect((await judge({ layers: ['l1', 'l2', 'l3'] }, images, world, false)).allowed).toBe(false);
     const substituted = { ...world, stored: { 'registry.example/ci/x:1': { ...parent, repoDigests: [] } } };
     expect((await judge({ layers: ['l1', 'l2', 'l3'] }, images, substituted)).allowed).toBe(false);
+  });
+});
+
+describe('long lists', () => {
+  const count = 10_000;
+  const kinds: readonly (readonly [string, (index: number) => string])[] = [
+    ['tags', (index) => `registry.example/ci/x${index}:1`],
+    ['any tags', (index) => `registry.example/ci/x${index}:*`],
+    ['globs', (index) => `registry.example/ci/x${index}/**`],
+    ['globs that begin with a wildcard', (index) => `*.example/ci/x${index}`],
+    ['digests', (index) => `registry.example/ci/x@sha256:${String(index).padStart(64, '0')}`],
+  ];
+
+  test.each(kinds)(
+    'of %s: the one that is meant is found, among as many looks as in a short list',
+    async (_title, entry) => {
+      const images = Array.from({ length: count }, (_, index) => entry(index));
+      expect((await judge(own, images)).allowed).toBe(false);
+      const among = [
+        ...images.slice(0, count / 2),
+        `registry.example/ci/x@${digest('a')}`,
+        ...images.slice(count / 2),
+      ];
+      expect(await judge(own, among)).toMatchObject({ allowed: true, entry: among[count / 2] });
+      const list = new SocketImageList(among);
+      const marks = { id: digest('9'), digests: [{ name: 'registry.example/ci/x', digest: digest('a') }] };
+      expect(list.entriesFor(marks).map(({ text }) => text)).toEqual([among[count / 2]]);
+    },
+  );
+
+  test('the first entry that allows an image is the one that counts', async () => {
+    const served = { [`registry.example/ci/x@${digest('a')}`]: digest('a') };
+    const twice = ['registry.example/**', 'registry.example/ci/x:*', digest('9')];
+    expect(await judge(own, twice, { served })).toMatchObject({ entry: twice[0] });
+    expect(await judge(own, twice)).toMatchObject({ entry: twice[2] });
   });
 });
 
