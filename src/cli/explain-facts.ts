@@ -45,7 +45,7 @@ export async function explainFacts(options: Options, environment: NodeJS.Process
   }));
   const caller = currentCaller();
   const resolvePath = (path: string, { settings }: JudgedRequest) =>
-    hostPaths.lookUp(path, caller, settings.hostFiles);
+    hostPaths.lookUp(path, caller, settings.hostFiles, settings.filesharingAllowedDirectories);
   if (client === undefined || !reachable) {
     const resolve = async (needs: readonly Need[], request: JudgedRequest) =>
       hostFacts(needs, (path) => resolvePath(path, request));

@@ -187,7 +187,8 @@ export class Daemon {
       isolatingRuntimes: new Set([isolatingRuntime]),
       resolvePath: (path, request) => {
         this.#dataRoot = request.engine.dataRoot;
-        return hostPaths.lookUp(path, request.caller, request.settings.hostFiles);
+        const { hostFiles, filesharingAllowedDirectories } = request.settings;
+        return hostPaths.lookUp(path, request.caller, hostFiles, filesharingAllowedDirectories);
       },
       socketImage: (reference, request) => containerSocket.judge(reference, request.settings),
     });

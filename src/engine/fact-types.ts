@@ -120,6 +120,8 @@ export interface PathFacts {
   readonly refusedAt?: string;
   /** True when the path is, contains or lies in a place that no container may reach. */
   readonly restricted?: string;
+  /** True when it lies outside of the folders that may be mounted at all. */
+  readonly unshared?: true;
 }
 
 /** Whether an image is on the list of those that may mount the Docker socket, by its content. */

@@ -4,11 +4,12 @@
  */
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import type { Settings } from '../settings/schema.js';
+import type { Settings, SharedFolder } from '../settings/schema.js';
 import { withCallerCredentials } from '../system/caller-credentials.js';
 import type { Caller } from '../uid-allocator/record.js';
 import { type Found, type Reached, reach } from './reach.js';
 import { type OwnPlaces, restriction } from './restricted.js';
+import { isShared } from './shared-folders.js';
 import { sharedGroups } from './shared-groups.js';
 
 /** A host path as its caller sees it. */
@@ -17,6 +18,8 @@ export interface HostPath extends Partial<Found> {
   readonly refusedAt?: string;
   /** Why no container may reach it. */
   readonly restricted?: string;
+  /** True when it lies outside of the folders that may be mounted at all. */
+  readonly unshared?: true;
   /** The group that owns it, when the settings let this caller use that group's files as its own. */
   readonly sharedGids?: readonly number[];
 }
@@ -32,8 +35,14 @@ export class HostPaths {
   /**
    * Resolves a path with the caller's eyes. Without `real` it leads nowhere.
    * @param path absolute, not yet resolved
+   * @param shared the only folders that may be mounted; absent: there is no such list
    */
-  lookUp(path: string, caller: Caller, settings: Settings['hostFiles']): HostPath {
+  lookUp(
+    path: string,
+    caller: Caller,
+    settings: Settings['hostFiles'],
+    shared?: readonly SharedFolder[],
+  ): HostPath {
     // Root's eyes are for root alone: a container that holds a socket doesn't get them, whoever started it.
     if (caller.uid === 0 && caller.container !== undefined) {
       return { refusedAt: 'a container has no rights of its own on the host' };
@@ -43,17 +52,19 @@ export class HostPaths {
     if (reached.kind === 'found') {
       const { found } = reached;
       const restricted = restriction(found.real, found, own, settings);
-      const shared = sharedGroups(settings.groups, caller, found.ownerGid);
+      const gids = sharedGroups(settings.groups, caller, found.ownerGid);
       return {
         ...found,
         ...(restricted !== undefined && { restricted }),
-        ...(shared.length > 0 && { sharedGids: shared }),
+        ...unshared(found.real, caller, shared),
+        ...(gids.length > 0 && { sharedGids: gids }),
       };
     }
     const where = this.#placeOfMissing(path, caller, reached);
     const restricted = where === undefined ? undefined : restriction(where, undefined, own, settings);
     return {
       ...(restricted !== undefined && { restricted }),
+      ...unshared(where ?? normalize(path), caller, shared),
       ...(reached.kind === 'refused' && { refusedAt: reached.at }),
     };
   }
@@ -63,17 +74,23 @@ export class HostPaths {
    * Nothing happens where the path is there already, restricted, or out of the caller's reach.
    * @returns what is there afterwards; `refusedAt` says why nothing could be made
    */
-  make(path: string, caller: Caller, settings: Settings['hostFiles']): HostPath {
-    const before = this.lookUp(path, caller, settings);
+  make(
+    path: string,
+    caller: Caller,
+    settings: Settings['hostFiles'],
+    shared?: readonly SharedFolder[],
+  ): HostPath {
+    const before = this.lookUp(path, caller, settings, shared);
     if (before.real !== undefined || before.restricted !== undefined || before.refusedAt !== undefined)
       return before;
+    if (before.unshared) return before;
     try {
       withCallerCredentials(caller, () => makeFolders(normalize(path)));
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'EIO';
       return { refusedAt: code === 'EACCES' ? this.#lastExisting(path, caller) : code };
     }
-    return this.lookUp(path, caller, settings);
+    return this.lookUp(path, caller, settings, shared);
   }
 
   /** Where a path that can't be resolved would be, as far as the way to it can. */
@@ -92,6 +109,14 @@ export class HostPaths {
       ? parent
       : this.#lastExisting(parent, caller);
   }
+}
+
+function unshared(
+  real: string,
+  { uid }: Caller,
+  folders: readonly SharedFolder[] | undefined,
+): Pick<HostPath, 'unshared'> {
+  return folders === undefined || isShared(real, uid, folders) ? {} : { unshared: true };
 }
 
 /** mkdir -p whose folders have mode 0755 whatever the process's umask; those that are there stay as they are. */

@@ -31,7 +31,8 @@ export function makeMissingSources(
   const made = new Map<string, PathFacts>();
   const denials: Denial[] = [];
   for (const path of missingSources(request, facts)) {
-    const now = hostPaths.make(path, request.caller, request.settings.hostFiles);
+    const { hostFiles, filesharingAllowedDirectories } = request.settings;
+    const now = hostPaths.make(path, request.caller, hostFiles, filesharingAllowedDirectories);
     made.set(path, now);
     const why = now.restricted ?? now.refusedAt;
     if (why !== undefined) denials.push(notMade(path, why, request));

@@ -12,6 +12,7 @@ import { deviceRequests } from './device-requests.js';
 import { endpointOptions } from './endpoint-options.js';
 import { enginePreparation } from './engine-preparation.js';
 import { existingContainers } from './existing-containers.js';
+import { fileSharing } from './file-sharing.js';
 import { hostMounts } from './host-mounts.js';
 import { hostNamespaces } from './host-namespaces.js';
 import { hostResources } from './host-resources.js';
@@ -48,6 +49,7 @@ export const rules: readonly Rule[] = [
   socketMounts,
   socketHolders,
   hostMounts,
+  fileSharing,
   volumeDrivers,
   archivePaths,
   annotations,

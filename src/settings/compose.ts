@@ -15,7 +15,10 @@ const hostSections: ReadonlySet<string> = new Set([
 ]);
 
 /** Sections without a lock of their own, and the section whose lock covers them. */
-const coveredBy: Readonly<Record<string, string>> = { existingContainers: 'enhancedContainerIsolation' };
+const coveredBy: Readonly<Record<string, string>> = {
+  existingContainers: 'enhancedContainerIsolation',
+  filesharingAllowedDirectories: 'hostFiles',
+};
 
 /** What a bundle or a file says about sections: its own keys only, and complete settings made of them. */
 export interface SettingsSource {

@@ -28,7 +28,6 @@ export const dockerDesktopKeys: readonly string[] = [
   'enableInferenceCORS',
   'enableInferenceGPUVariant',
   'enableCloud',
-  'filesharingAllowedDirectories',
   'useVirtualizationFrameworkVirtioFS',
   'useGrpcfuse',
   'useVirtualizationFrameworkRosetta',

@@ -190,6 +190,20 @@ const hostFilesSchema = z
   })
   .readonly();
 
+const sharedFolderSchema = z
+  .object({
+    path: text.describe(
+      'An absolute folder; `$HOME` stands for the home of the caller, `$TMP` and `$TEMP` for /tmp.',
+    ),
+    sharedByDefault: z
+      .boolean()
+      .default(true)
+      .describe('Of Docker Desktop’s user interface; no meaning here.'),
+  })
+  .readonly();
+/** A folder that may be mounted, with everything below it. */
+export type SharedFolder = z.infer<typeof sharedFolderSchema>;
+
 const volumesSchema = z
   .object({
     locked,
@@ -255,6 +269,13 @@ export const settingsSchema = z
         'The ids of the host that containers get, in blocks of 65536 that begin at 100000. Ids of users, groups, /etc/subuid and /etc/subgid are left out by themselves. Read when the daemon starts.',
       ),
     hostFiles: hostFilesSchema.prefault({}).describe('Bind mounts of host files and folders.'),
+    filesharingAllowedDirectories: z
+      .array(sharedFolderSchema)
+      .readonly()
+      .optional()
+      .describe(
+        'The only folders whose content may be mounted, each with everything below it; absent: every folder within the caller’s own reach. It counts with isolation off as well, and the lock of `hostFiles` covers it.',
+      ),
     volumes: volumesSchema.prefault({}).describe('Volumes.'),
     deviceRequests: deviceRequestsSchema.prefault({}).describe('Devices that are described by CDI files.'),
     registryAccess: registryAccessSchema.prefault({}).describe('Which registries may be reached.'),

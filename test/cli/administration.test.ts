@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cofferdam, startCofferdam, startIsolatingEngine } from '../support/cofferdam.js';
 import { type Engine, importBusybox } from '../support/engines.js';
@@ -233,5 +234,22 @@ describe('learn and replay', () => {
       repositories: ['nothing/here'],
       allow: ['pull'],
     });
+  });
+});
+
+describe('folders that may be mounted', () => {
+  it('are those that the settings list, as in Docker Desktop, and no others', async () => {
+    const shared = mkdtempSync('/var/tmp/cofferdam-shared-');
+    cofferdam.writeSettings({ filesharingAllowedDirectories: [{ path: shared, sharedByDefault: true }] });
+    await cofferdam.logged(/filesharingAllowedDirectories: absent →/);
+    const mount = (source: string) =>
+      cofferdam.docker('run', '--rm', '--network=none', '--volume', `${source}:/x`, 'busybox', 'true');
+    expect(await mount(shared)).toMatchObject({ code: 0 });
+    expect((await mount('/usr')).stderr).toContain(
+      'mounts denied: The path /usr is not shared from the host and is not known to Docker.',
+    );
+    rmSync(shared, { recursive: true });
+    cofferdam.writeSettings({});
+    await cofferdam.logged(/filesharingAllowedDirectories: .* → absent/);
   });
 });

@@ -61,6 +61,7 @@ const pathSchema = z.object({
   ownerGid: z.number().optional(),
   refusedAt: z.string().optional(),
   restricted: z.string().optional(),
+  unshared: z.literal(true).optional(),
 });
 
 export const fixtureSchema = z.strictObject({
@@ -244,7 +245,7 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
       if (!known({ kind: 'path', path })) return undefined;
       const found = fixture.paths[path];
       if (found === undefined) return undefined;
-      const { device, inode, real, type, ownerUid, ownerGid, refusedAt, restricted } = found;
+      const { device, inode, real, type, ownerUid, ownerGid, refusedAt, restricted, unshared } = found;
       const facts: PathFacts = {
         ...(real === undefined ? {} : { real }),
         ...(device === undefined ? {} : { device: BigInt(device) }),
@@ -254,6 +255,7 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
         ...(ownerGid === undefined ? {} : { ownerGid }),
         ...(refusedAt === undefined ? {} : { refusedAt }),
         ...(restricted === undefined ? {} : { restricted }),
+        ...(unshared === undefined ? {} : { unshared }),
       };
       return facts;
     },
