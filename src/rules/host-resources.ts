@@ -8,12 +8,18 @@ import { findingsOf } from './finding.js';
 import { integerAt, listAt, textAt } from './json-pointer.js';
 import type { Finding, JudgedRequest, Rule } from './rule.js';
 
-const { deny } = findingsOf('host-resources');
+const { deny, set } = findingsOf('host-resources');
+
+/**
+ * What buildx asks for with its docker-container driver where the engine's cgroup driver is cgroupfs (docker/buildx,
+ * driver/docker-container/driver.go): below the engine's own parent, which does as well.
+ */
+const buildxParent = '/docker/buildx';
 
 export const hostResources: Rule = {
   id: 'host-resources',
   summary:
-    '`CgroupParent`, an `OomScoreAdj` below 0, realtime CPU and the ulimits `rtprio` and `nice` are refused; other limits pass.',
+    '`CgroupParent` (buildx’s own is left out), an `OomScoreAdj` below 0, realtime CPU and the ulimits `rtprio` and `nice` are refused; other limits pass.',
   setting: 'enhancedContainerIsolation.value',
   whenIsolationIsOff: 'rests',
   routes: ['container.create', 'container.update', 'service.create', 'service.update', 'image.build'],
@@ -34,6 +40,7 @@ export const hostResources: Rule = {
 function judgeCgroupParent(request: JudgedRequest, field: string): readonly Finding[] {
   const parent = textAt(request.body, field);
   if (parent === '') return [];
+  if (parent === buildxParent) return [set(field, '', 'the engine’s own cgroup parent')];
   return [deny(field, `the cgroup parent ${parent} is refused`, 'Leave it out: the engine’s own is used.')];
 }
 
