@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
-const starters = ['engines', 'cofferdam'].map((name) => join(root, `test/support/${name}.ts`));
+const starters = ['support/engines', 'support/cofferdam', 'packaging/systemd-host'].map((name) =>
+  join(root, `test/${name}.ts`),
+);
 
 /** Whether a test starts a real engine, told by what it imports: such tests share the machine's cores and mounts. */
 function startsEngine(file: string, seen = new Set<string>()): boolean {

@@ -1,8 +1,9 @@
 /**
- * A minimal Debian of its own, to install packages into: made once by debootstrap, copied for each test.
+ * A small Debian of its own with systemd and its Docker Engine, to install packages into: made once by debootstrap,
+ * copied for each test.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findDebianMirror } from '../../src/engine/embedded/packages.js';
@@ -43,14 +44,19 @@ export class DebianRoot {
   }
 }
 
-/** A fresh copy of a Debian release with what the package depends on. */
+/** What the package depends on, an engine, and systemd to run both. */
+const packages = 'libstdc++6,runc,docker.io,iptables,ca-certificates,systemd-sysv,dbus';
+/** Debian 12 has the command line in docker.io. */
+const morePackages = { bookworm: '', trixie: ',docker-cli' } as const;
+
+/** A fresh copy of a Debian release with {@link packages}. */
 export async function debianRoot(suite: 'bookworm' | 'trixie'): Promise<DebianRoot> {
-  const cached = join(cacheFolder, `debian-${suite}`);
+  const cached = join(cacheFolder, `debian-${suite}-engine`);
   if (!existsSync(cached)) {
     const fresh = mkdtempSync('/var/tmp/cofferdam-debootstrap-');
     await execute(
       'debootstrap',
-      ['--variant=minbase', '--include=libstdc++6,runc', suite, fresh, findDebianMirror()],
+      ['--variant=minbase', `--include=${packages}${morePackages[suite]}`, suite, fresh, findDebianMirror()],
       { maxBuffer: 64 * 1024 * 1024 },
     );
     await execute('mkdir', ['-p', cacheFolder]);
@@ -60,5 +66,7 @@ export async function debianRoot(suite: 'bookworm' | 'trixie'): Promise<DebianRo
   }
   const copy = mkdtempSync(`/var/tmp/cofferdam-${suite}-`);
   await execute('cp', ['-a', '--reflink=auto', `${cached}/.`, copy]);
+  // A root folder is open to everybody; one that mkdtemp made is not.
+  chmodSync(copy, 0o755);
   return new DebianRoot(copy);
 }

@@ -1,0 +1,199 @@
+/**
+ * The whole way of an administrator, with Debian's own systemd and engine: install beside live containers, crash,
+ * hang, reboot, upgrade, remove.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setup as build } from '../support/build.js';
+import { hostMap, parseUidMap } from '../support/uid-map.js';
+import { debianRoot } from './debian-root.js';
+import { SystemdHost } from './systemd-host.js';
+
+const script = fileURLToPath(new URL('../../packaging/package.mjs', import.meta.url));
+/** Written the way nobody's tool would: it must come back to the byte. */
+const daemonJson = '{"live-restore":   true,\n\t"log-driver" : "local"}';
+/** An image of nothing but the host's own programs. */
+const importImage = `
+mkdir -p /tmp/image/bin /tmp/image/proc
+for program in sh cat sleep; do
+  cp "/bin/$program" /tmp/image/bin/
+  for file in $(ldd "/bin/$program" | grep -o '/[^ ]*lib[^ ]*'); do
+    mkdir -p "/tmp/image$(dirname "$file")"; cp "$file" "/tmp/image$file"
+  done
+done
+tar -C /tmp/image -c . | docker import - tiny
+`;
+let output: string;
+let host: SystemdHost;
+
+beforeAll(async () => {
+  await build();
+  output = mkdtempSync('/var/tmp/cofferdam-release-');
+});
+afterAll(() => rmSync(output, { recursive: true }));
+
+/** What an installation may change outside of its own folders. */
+async function traces() {
+  return {
+    units: await host.shell('cd /etc/systemd/system && find . -type f -o -type l | sort | xargs md5sum'),
+    daemonJson: host.read('etc/docker/daemon.json'),
+    socket: await host.shell('stat -c "%A %u %g %i" /run/docker.sock'),
+    programs: await host.shell('ls /usr/bin /usr/share/man/man1 | md5sum'),
+  };
+}
+
+const uidMap = async () => parseUidMap(await host.shell('docker run --rm tiny cat /proc/self/uid_map'));
+const pidOf = (name: string) => host.shell(`docker inspect --format '{{.State.Pid}}' ${name}`);
+const mainPid = () => host.shell('systemctl show --property=MainPID --value cofferdam');
+
+/** What is systemd's and ours alone is tried on one release only. */
+const releases = [
+  { suite: 'bookworm', everything: false },
+  { suite: 'trixie', everything: true },
+] as const;
+
+describe.each(releases)('on Debian $suite with systemd', ({ suite, everything }) => {
+  let before: Awaited<ReturnType<typeof traces>>;
+
+  beforeAll(async () => {
+    const file = execFileSync(process.execPath, [script, output], { encoding: 'utf8' }).trim();
+    const root = await debianRoot(suite);
+    copyFileSync(file, join(root.path, 'root/cofferdam.deb'));
+    mkdirSync(join(root.path, 'etc/docker'), { recursive: true });
+    host = new SystemdHost(root);
+    host.write('etc/docker/daemon.json', daemonJson);
+    await host.boot();
+    await host.shell(importImage);
+    before = await traces();
+    await host.shell('docker run --detach --name early tiny sleep 100000');
+  });
+  afterAll(() => host.remove());
+
+  it('takes the place of the socket while a container goes on', async () => {
+    const pid = await pidOf('early');
+    await host.shell('dpkg --install /root/cofferdam.deb');
+    const installed = await host.run('cofferdam', 'install');
+    expect(installed).toMatchObject({
+      code: 0,
+      text: expect.stringContaining('docker clients reach cofferdam'),
+    });
+    expect(await host.shell('stat -c "%A %u %g" /run/docker.sock')).toBe(
+      before.socket.split(' ').slice(0, 3).join(' '),
+    );
+    expect(await host.shell('stat -c "%A %u %g" /run/cofferdam-engine')).toBe('drwx------ 0 0');
+    expect(await pidOf('early')).toBe(pid);
+    expect(await uidMap()).toMatchObject({ inside: 0, size: 65536 });
+    expect(await host.shell('systemctl is-active cofferdam.socket cofferdam.service')).toBe('active\nactive');
+    expect((await host.run('cofferdam', 'status')).text).toContain('early   running   its runtime is runc');
+  });
+
+  it('lacks nothing once dockerd was restarted, over which containers go on', async () => {
+    const pid = await pidOf('early');
+    await host.shell('systemctl restart docker.socket docker.service');
+    expect(await pidOf('early')).toBe(pid);
+    await host.shell('docker run --detach --name late tiny sleep 100000');
+    const doctor = await host.run('cofferdam', 'doctor');
+    expect(doctor.text).toMatch(/^ok +build runtime/m);
+    expect(doctor.text).toMatch(/^ok +probe build: runs as ids [1-9]/m);
+    expect(doctor.text).toMatch(/^ok +TCP ports of the engine: none$/m);
+    expect(doctor.text).toMatch(/^ok +processes at the engine's socket: none$/m);
+    expect(doctor.code).toBe(0);
+  });
+
+  if (everything) {
+    it('loses no request when the daemon is killed: they wait in the socket', async () => {
+      const [pid, container] = [await mainPid(), await pidOf('late')];
+      await host.shell(`kill -KILL ${pid}`);
+      expect(await host.shell('docker ps --quiet --filter name=late')).not.toBe('');
+      expect(await mainPid()).not.toBe(pid);
+      expect(await pidOf('late')).toBe(container);
+    });
+
+    it('is started anew by the watchdog when it hangs', async () => {
+      await host.shell(`mkdir -p /run/systemd/system/cofferdam.service.d
+      printf '[Service]\\nWatchdogSec=1\\n' > /run/systemd/system/cofferdam.service.d/soon.conf
+      systemctl daemon-reload; systemctl restart cofferdam`);
+      const pid = await mainPid();
+      await host.shell(`kill -STOP ${pid}; docker ps --quiet`);
+      expect(await mainPid()).not.toBe(pid);
+      expect(await host.shell('journalctl --unit cofferdam --output cat')).toContain('Watchdog timeout');
+      await host.shell('rm -r /run/systemd/system/cofferdam.service.d; systemctl daemon-reload');
+    });
+
+    it('serves nobody with wrong settings, and everybody when they are right again', async () => {
+      await host.shell('mkdir -p /etc/cofferdam; echo "{" > /etc/cofferdam/admin-settings.json');
+      expect((await host.run('systemctl', 'restart', 'cofferdam')).code).not.toBe(0);
+      expect(await host.shell('systemctl show --property=ExecMainStatus --value cofferdam')).toBe('78');
+      const refused = await host.run('docker', 'run', '--rm', 'tiny', 'cat', '/proc/self/uid_map');
+      expect(refused).toMatchObject({
+        code: 125,
+        text: expect.stringContaining('Cannot connect to the Docker daemon'),
+      });
+      const settings = {
+        audit: { journal: true },
+        enhancedContainerIsolation: { value: true, locked: true },
+      };
+      host.write('etc/cofferdam/admin-settings.json', JSON.stringify(settings));
+      await host.shell('systemctl start cofferdam');
+      expect(await uidMap()).toMatchObject({ inside: 0, size: 65536 });
+    });
+
+    it('writes the audit log into the journal as well, where the settings say so', async () => {
+      const refused = await host.run('cofferdam', 'isolation', 'off');
+      expect(refused.text).toContain(
+        'enhancedContainerIsolation.locked in /etc/cofferdam/admin-settings.json',
+      );
+      await host.run('docker', 'run', '--rm', '--pid=host', 'tiny', 'cat', '/proc/1/environ');
+      const entries = await host.shell(
+        'journalctl --identifier cofferdam-audit --output cat AUDIT_VERDICT=denied',
+      );
+      expect(JSON.parse(entries.split('\n').at(-1) ?? '')).toMatchObject({
+        verdict: 'denied',
+        route: 'container.create',
+        caller: { uid: 0, command: 'docker' },
+      });
+      expect((await host.run('cofferdam', 'audit', '--verify')).code).toBe(0);
+    });
+
+    it('is back after the power was cut', async () => {
+      await host.powerOff();
+      await host.boot();
+      expect(await host.shell('stat -c "%A %u %g" /run/docker.sock /run/cofferdam-engine')).toBe(
+        `${before.socket.split(' ').slice(0, 3).join(' ')}\ndrwx------ 0 0`,
+      );
+      expect(await uidMap()).toMatchObject({ inside: 0, size: 65536 });
+      await host.shell('docker start late');
+      expect((await host.run('cofferdam', 'doctor')).code).toBe(0);
+    });
+  }
+
+  it('is upgraded under running containers', async () => {
+    const [pid, container] = [await mainPid(), await pidOf('late')];
+    await host.shell('dpkg --install /root/cofferdam.deb');
+    expect(await mainPid()).not.toBe(pid);
+    expect(await pidOf('late')).toBe(container);
+    expect(await uidMap()).toMatchObject({ inside: 0, size: 65536 });
+  });
+
+  it('is removed to the byte: the engine is as it was, and containers go on', async () => {
+    const container = await pidOf('late');
+    const removed = await host.shell('dpkg --remove cofferdam');
+    expect(removed).toContain('the engine serves /run/docker.sock itself again');
+    expect(await pidOf('late')).toBe(container);
+    const { socket, ...rest } = await traces();
+    expect(rest).toEqual({ ...rest, units: before.units, daemonJson, programs: before.programs });
+    expect(socket.split(' ').slice(0, 3)).toEqual(before.socket.split(' ').slice(0, 3));
+    expect(await uidMap()).toEqual(hostMap);
+    await host.shell('dpkg --purge cofferdam');
+    await host.shell('docker rm --force late early');
+    expect(await host.shell('ls -d /var/lib/cofferdam /etc/cofferdam 2>&1 || true')).toContain(
+      "cannot access '/etc/cofferdam'",
+    );
+    expect(await host.shell('systemctl list-units --failed --plain --no-legend')).not.toMatch(
+      /cofferdam|docker/,
+    );
+  });
+});
