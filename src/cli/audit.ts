@@ -8,7 +8,7 @@ import type { AuditLine } from '../audit/record.js';
 import { auditFolder } from '../audit/sink.js';
 import { readAuditLine, readLines, verifyAudit } from '../audit/verify.js';
 import { type Options, parseOptions, UsageError } from './options.js';
-import { colour, print, printJson, shortId } from './output.js';
+import { colour, print, printJson, shortId, show } from './output.js';
 
 const lookEveryMilliseconds = 200;
 
@@ -174,6 +174,11 @@ async function verify(folder: string, json: boolean): Promise<number> {
   return found.faults.length === 0 ? 0 : 1;
 }
 
+/** As many lines as the terminal has, one left for the cursor. */
+function screenLines(): number {
+  return Math.max(1, (process.stdout.rows ?? 25) - 1);
+}
+
 function lineCount(text: string | undefined): number {
   const count = Number(text ?? 50);
   if (!Number.isInteger(count) || count < 1)
@@ -188,6 +193,14 @@ export async function audit(argv: readonly string[], environment: NodeJS.Process
   if (options.switches.has('verify')) return verify(folder, options.json);
   const select = selector(options);
   const write = ({ line, record }: Entry) => print(options.json ? line : auditText(record));
+  if (options.switches.has('watch')) {
+    const count = lineCount(options.values.get('lines') ?? String(screenLines()));
+    return show(true, async () => {
+      const entries = await lastEntries(folder, count, select);
+      const lines = entries.map(({ line, record }) => (options.json ? line : auditText(record)));
+      return { text: lines.join('\n'), exitCode: 0 };
+    });
+  }
   const last = await lastEntries(folder, lineCount(options.values.get('lines')), select);
   for (const entry of last) write(entry);
   if (options.switches.has('follow')) return follow(folder, select, last.at(-1)?.record.sequence ?? 0, write);

@@ -163,6 +163,7 @@ export const commands: readonly Command[] = [
     ],
     options: [
       { name: 'follow', short: 'f', description: 'Show new records as they come.' },
+      watchOption,
       { name: 'denied', short: 'd', description: 'Show refusals only.' },
       { name: 'warned', description: 'Show what was allowed with a warning; with --denied, both.' },
       {

@@ -290,6 +290,11 @@ export class Daemon {
     });
     this.#undo.push(() => audit.record({ event: 'daemon.stopped', generation: settings.generation }));
     this.#undo.push(
+      settings.onProblem((problem) =>
+        audit.record({ event: 'settings.refused', generation: settings.generation, details: [problem] }),
+      ),
+    );
+    this.#undo.push(
       settings.onChange((_now, changes) =>
         audit.record({ event: 'settings.changed', generation: settings.generation, details: [...changes] }),
       ),

@@ -42,6 +42,7 @@ export class SettingsHolder {
 
   private bundle: SettingsSource | undefined;
   private readonly listeners = new Set<SettingsListener>();
+  private readonly problemListeners = new Set<(problem: string) => void>();
   private readonly watched: string[];
   private readonly look = () => this.reload();
 
@@ -63,6 +64,12 @@ export class SettingsHolder {
     return () => this.listeners.delete(listener);
   }
 
+  /** Registers who is told of a newest file that can't be used, once for each reason; the result removes it. */
+  onProblem(listener: (problem: string) => void): () => void {
+    this.problemListeners.add(listener);
+    return () => this.problemListeners.delete(listener);
+  }
+
   /** Reads the sources again, now. Never throws: what can't be used is logged, and changes nothing. */
   reload(): void {
     let file: LoadedSettings;
@@ -73,7 +80,10 @@ export class SettingsHolder {
         throw new Error(`${this.file.path} is gone; restart the daemon to go back to the shipped settings`);
       }
     } catch (error) {
-      this.problem = error instanceof Error ? error.message : String(error);
+      const problem = error instanceof Error ? error.message : String(error);
+      const isNew = problem !== this.problem;
+      this.problem = problem;
+      if (isNew) for (const listener of this.problemListeners) listener(problem);
       this.options.log.error(
         { problem: this.problem },
         'settings not taken over, the last good ones stay in force',
@@ -101,6 +111,7 @@ export class SettingsHolder {
   close(): void {
     for (const path of this.watched) unwatchFile(path, this.look);
     this.listeners.clear();
+    this.problemListeners.clear();
   }
 
   private compose(): Settings {

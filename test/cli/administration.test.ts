@@ -103,6 +103,9 @@ describe('status', () => {
     expect((await cofferdam.verb('status')).stdout).toContain(
       'enhancedContainerIsolation.value: must be true or false',
     );
+    expect((await cofferdam.verb('audit', '--denied')).stdout).toMatch(
+      /settings\.refused .*enhancedContainerIsolation\.value: must be true or false/,
+    );
     cofferdam.writeSettings({});
   });
 });

@@ -93,6 +93,16 @@ it('follows over rotations, and shows nothing twice', async () => {
   ).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
+it('draws the last records again and again as one screen', async () => {
+  await write([record('allowed', 1000)]);
+  const watching = start('--watch', '--lines', '1');
+  await watching.until(/uid 1000 curl/);
+  await write([record('denied', 1001)]);
+  await watching.until(/uid 1001 .*refused\n$/);
+  watching.child.kill();
+  await watching.ended;
+});
+
 it('waits for a log that is not there yet', async () => {
   const { child, ended, until } = start('--follow');
   await write([record('allowed', 1)]);
