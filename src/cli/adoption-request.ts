@@ -19,7 +19,9 @@ const mountSchema = z.object({
 export const adoptableSchema = z.object({
   Id: z.string(),
   Name: z.string(),
-  State: z.object({ Running: z.boolean() }),
+  /** Id of its image. */
+  Image: z.string(),
+  State: z.object({ Running: z.boolean(), StartedAt: z.string() }),
   Config: z.looseObject({ Hostname: z.string().optional().default('') }),
   HostConfig: z.looseObject({
     Runtime: z.string().optional().default(''),

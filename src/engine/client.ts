@@ -64,16 +64,19 @@ export class EngineClient {
   readonly socketPath: string;
   readonly #pool: Pool;
 
-  /** Connects at the first call. */
-  constructor(socketPath: string) {
+  /**
+   * Connects at the first call.
+   * @param patience how long the engine may take to answer, in milliseconds
+   */
+  constructor(socketPath: string, patience = answerMilliseconds) {
     this.socketPath = socketPath;
     this.#pool = new Pool('http://docker', {
       socketPath,
       // dockerd closes nothing by itself; a socket left idle costs it a goroutine.
       keepAliveTimeout: 60_000,
       connections: 32,
-      headersTimeout: answerMilliseconds,
-      bodyTimeout: answerMilliseconds,
+      headersTimeout: patience,
+      bodyTimeout: patience,
     });
   }
 

@@ -47,18 +47,11 @@ function judgeModes(request: JudgedRequest): readonly Finding[] {
       }),
     ];
   });
-  return [...findings, ...defaultIpcMode(request)];
-}
-
-/**
- * Below 1.40 the engine takes an empty mode as shareable, whatever its own default says; but only in a HostConfig that
- * is there (moby daemon/server/router/container), and ours is there always.
- */
-function defaultIpcMode(request: JudgedRequest): readonly Finding[] {
-  const field = '/HostConfig/IpcMode';
-  if (!isBelow(request.apiVersion, 40) || textAt(request.body, field) !== '') return [];
-  const absent = valueAt(request.body, '/HostConfig') === undefined;
-  return [set(field, absent ? 'private' : 'shareable', 'what an empty mode means in this API version')];
+  // Below 1.40 the engine takes an empty mode as shareable, whatever its own default says.
+  if (isBelow(request.apiVersion, 40) && textAt(request.body, '/HostConfig/IpcMode') === '') {
+    findings.push(set('/HostConfig/IpcMode', 'shareable', 'what an empty mode means in this API version'));
+  }
+  return findings;
 }
 
 function sharedNamespace(field: string, name: string): Denial {

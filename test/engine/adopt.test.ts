@@ -8,6 +8,9 @@ import { engineFiles } from '../support/engine-releases.js';
 import { type Engine, engineVersions, importBusybox } from '../support/engines.js';
 import { parseUidMap } from '../support/uid-map.js';
 
+/** Stopped at once: the first process of a container heeds no other signal. */
+const run = ['run', '-d', '--runtime=plain', '--stop-signal=KILL'];
+
 describe.each(engineVersions)('adopting on engine %s', (version) => {
   let engine: Engine;
   let cofferdam: Cofferdam;
@@ -26,15 +29,7 @@ describe.each(engineVersions)('adopting on engine %s', (version) => {
 
   test('keeps files, volumes, networks, limits, labels and the name', async () => {
     await docker(
-      ...[
-        'run',
-        '-d',
-        '--runtime=plain',
-        '--name=old',
-        '--network=front',
-        '--network-alias=web',
-        '--hostname=here',
-      ],
+      ...[...run, '--name=old', '--network=front', '--network-alias=web', '--hostname=here'],
       ...['--label=team=a', '--memory=64m', '--env=KEY=value', '-v', 'named:/named', '-v', '/anonymous'],
       ...['busybox', 'sh', '-c', 'sleep 1000'],
     );
@@ -72,7 +67,7 @@ describe.each(engineVersions)('adopting on engine %s', (version) => {
   });
 
   test('leaves a container as it was when an isolated one may not be like it', async () => {
-    await docker('run', '-d', '--runtime=plain', '--pid=host', '--name=monitor', 'busybox', 'sleep', '1000');
+    await docker(...run, '--pid=host', '--name=monitor', 'busybox', 'sleep', '1000');
     const id = await docker('inspect', '--format={{.Id}}', 'monitor');
     const { code, stderr } = await cofferdam.verb('adopt', 'monitor');
     expect(code).toBe(1);
@@ -82,6 +77,40 @@ describe.each(engineVersions)('adopting on engine %s', (version) => {
     );
     expect(await docker('images', '-q', 'cofferdam/adopted')).not.toContain(id.slice(0, 12));
     await docker('rm', '-f', 'monitor');
+  });
+
+  const hammer = () =>
+    test('finishes what broke off, wherever it did', async () => {
+      for (const milliseconds of [250, 400, 550, 700, 900, 1200]) {
+        await docker(...run, '--name=broken', 'busybox', 'sleep', '1000');
+        await docker('exec', 'broken', 'sh', '-c', 'echo kept > /letter');
+        await cofferdam.killVerb(milliseconds, 'adopt', 'broken');
+        const { code, stderr } = await cofferdam.verb('adopt', 'broken');
+        if (code !== 0) expect(stderr).toContain('isolated already');
+        expect(await docker('ps', '-a', '--format={{.Names}}')).toBe('broken');
+        expect(await docker('inspect', '--format={{.HostConfig.Runtime}}', 'broken')).toBe('sysbox-runc');
+        // Broken off before the new one ran, it was found stopped.
+        await docker('start', 'broken');
+        expect(await docker('exec', 'broken', 'cat', '/letter')).toBe('kept');
+        await docker('rm', '-f', 'broken');
+      }
+    });
+  if (version === engineVersions.at(-1)) hammer();
+
+  test("touches no container of the user's that happens to have such a name", async () => {
+    for (const name of ['mine-in-adoption', 'mine-before-adoption']) {
+      await cofferdam.cli.must('create', `--name=${name}`, '--network=none', 'busybox', 'true');
+    }
+    await docker('create', '--runtime=plain', '--name=mine', '--network=none', 'busybox', 'true');
+    const { code, stderr } = await cofferdam.verb('adopt', 'mine');
+    expect(code).toBe(1);
+    expect(stderr).toContain('already in use');
+    expect((await docker('ps', '-a', '--format={{.Names}}')).split('\n').sort()).toEqual([
+      'mine',
+      'mine-before-adoption',
+      'mine-in-adoption',
+    ]);
+    await docker('rm', 'mine', 'mine-before-adoption', 'mine-in-adoption');
   });
 
   test('says what it cannot do', async () => {

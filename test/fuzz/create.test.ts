@@ -122,9 +122,12 @@ describe.each(['20.10', '26.1', '28.5'] as const)('engine %s', (version) => {
         expectIsolated(ours);
         const theirs = await create(direct, direct, text);
         // The engine alone stumbles over a runtime that it doesn't have, where ours is written over it; and up to 26.1
-        // over an empty HostConfig field at the top that has the wrong type, where we leave it out.
+        // over an empty HostConfig field at the top that has the wrong type, where we leave it out. -0 goes on as 0.
         if (/runtime/i.test(theirs.message) && text.includes('Runtime')) return;
         if (/ContainerConfigWrapper\.(HostConfig\.)?(Binds|Privileged) /.test(theirs.message)) return;
+        // 20.10 alone leaves its own default where an old client sends no HostConfig at all.
+        if (version === '20.10' && /"HostConfig":null/.test(text)) return;
+        if (/cannot unmarshal number -0 /.test(theirs.message)) return;
         expect([theirs.status, theirs.message]).toEqual([201, 'undefined']);
         expect(ours.config).toEqual(theirs.config);
         expect(withoutOverridden(ours.host)).toEqual(withoutOverridden(theirs.host));

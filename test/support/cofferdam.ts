@@ -123,6 +123,14 @@ export class Cofferdam {
     return runCommand(process.execPath, [program, name, ...this.#flags(), ...argv]);
   }
 
+  /** Starts a verb and kills it after a while, unless it has ended by then. */
+  async killVerb(milliseconds: number, name: string, ...argv: string[]): Promise<void> {
+    const child = spawn(process.execPath, [program, name, ...this.#flags(), ...argv], { stdio: 'ignore' });
+    const timer = setTimeout(() => child.kill('SIGKILL'), milliseconds);
+    await once(child, 'exit');
+    clearTimeout(timer);
+  }
+
   writeSettings(settings: unknown): void {
     writeFileSync(this.settingsFile, typeof settings === 'string' ? settings : JSON.stringify(settings));
   }
