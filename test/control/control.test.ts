@@ -303,6 +303,14 @@ it('has a dashboard whose metrics and labels are all real, and shows every metri
   expect(notShown).toEqual(['cofferdam_settings_generation', 'cofferdam_start_time_seconds']);
 });
 
+it('has every metric in docs/administration.md, and no other', async () => {
+  const page = readFileSync(new URL('../../docs/administration.md', import.meta.url), 'utf8');
+  const documented = new Set([...page.matchAll(/`(cofferdam_\w+)`/g)].map(([, name]) => name));
+  const text = await metrics.text();
+  const real = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+  expect([...documented].sort()).toEqual(real.sort());
+});
+
 it('counts phases, preparations, and what was asked of registries and for the policy', async () => {
   await realMetrics();
   const text = await metrics.text();
