@@ -72,7 +72,7 @@ function findSysbox(folders: readonly string[], socket: string, notes: string[])
   } else if (!isProcessRunning('sysbox-mgr')) {
     notes.push('sysbox-runc is there, but sysbox-mgr does not run');
   } else {
-    const version = versionOf(binary);
+    const version = versionOf('sysbox-runc', binary);
     if (version !== undefined) {
       return { kind: 'sysbox', binary, version, reason: 'sysbox-runc is installed and sysbox-mgr runs' };
     }
@@ -87,7 +87,7 @@ function findRunc(name: string, folders: readonly string[], notes: string[]): Ba
     notes.push(`no ${name}`);
     return undefined;
   }
-  const version = versionOf(binary);
+  const version = versionOf(name, binary);
   const minimum = oldest[name] ?? [];
   if (version === undefined || !isAtLeast(version, minimum)) {
     notes.push(`${binary} is ${version ?? 'unusable'}, ${minimum.join('.')} is needed`);
@@ -123,11 +123,12 @@ function isScript(path: string): boolean {
   }
 }
 
-/** First line of `--version`: `runc version 1.1.15+ds1`. */
-function versionOf(binary: string): string | undefined {
+/** `runc version 1.1.15+ds1`; Sysbox writes a line for each property, one of them `version: 0.6.7`. */
+function versionOf(name: string, binary: string): string | undefined {
   try {
     const output = execFileSync(binary, ['--version'], { encoding: 'utf8', timeout: 10_000, stdio: 'pipe' });
-    return /(\S+)\s+version:?\s+(\S+)/.exec(output.replace(/\n\s*/g, ' '))?.slice(1).join(' ');
+    const [, version] = /\bversion:?\s+(\S+)/.exec(output) ?? [];
+    return version === undefined ? undefined : `${name} ${version}`;
   } catch {
     return undefined;
   }

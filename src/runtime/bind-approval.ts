@@ -20,6 +20,8 @@ export interface PermittedBind {
   readonly mapping: IdMapping;
   /** True when the approval itself is for reading only. */
   readonly readOnly: boolean;
+  /** True for a path of the host that was approved, false for the engine's own files and volumes. */
+  readonly ofHost: boolean;
 }
 
 export interface BindContext {
@@ -44,13 +46,13 @@ export function permitBind(mount: SpecificationMount, context: BindContext): Per
   const managed = managedSource(context.layout, source);
   if (managed === undefined) {
     const init = initProgram(mount, context);
-    if (init !== undefined) return open(init, wholeRange(context.range), true);
+    if (init !== undefined) return open(init, wholeRange(context.range), { readOnly: true, ofHost: false });
     throw refused(
       `the bind mount of ${source} at ${mount.destination} was not approved for this container; create the container through the cofferdam socket`,
     );
   }
   requireOwn(managed, mount, context);
-  return open(source, wholeRange(context.range), false);
+  return open(source, wholeRange(context.range), { readOnly: false, ofHost: false });
 }
 
 function samePath(one: string, other: string): boolean {
@@ -60,7 +62,7 @@ function samePath(one: string, other: string): boolean {
 
 function approvedBind(approved: ApprovedMount, range: Range): PermittedBind {
   const mapping = approved.mapping === 'identity' ? wholeRange(range) : mappingOfCaller(approved, range);
-  const permitted = open(approved.source, mapping, approved.readOnly);
+  const permitted = open(approved.source, mapping, { readOnly: approved.readOnly, ofHost: true });
   const status = fstatSync(permitted.descriptor, { bigint: true });
   if (approved.ownSocket === true && status.isSocket() && status.uid === 0n) return permitted;
   if (status.dev.toString() !== approved.device || status.ino.toString() !== approved.inode) {
@@ -89,7 +91,11 @@ function mappingOfCaller(approved: ApprovedMount, range: Range): IdMapping {
   }
 }
 
-function open(source: string, mapping: IdMapping, readOnly: boolean): PermittedBind {
+function open(
+  source: string,
+  mapping: IdMapping,
+  kind: Pick<PermittedBind, 'readOnly' | 'ofHost'>,
+): PermittedBind {
   let descriptor: number;
   try {
     descriptor = openResolved(source, { resolve: resolveFlag.noSymlinks | resolveFlag.noMagicLinks });
@@ -101,7 +107,7 @@ function open(source: string, mapping: IdMapping, readOnly: boolean): PermittedB
         : `${source} can't be opened (${problem.code})`,
     );
   }
-  return { descriptor, source, directory: fstatSync(descriptor).isDirectory(), mapping, readOnly };
+  return { descriptor, source, directory: fstatSync(descriptor).isDirectory(), mapping, ...kind };
 }
 
 /** The engine's own places are shared by all containers: this one may have only what is its own there. */

@@ -5,7 +5,7 @@
  */
 import { closeSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { attachTree, cloneTree, closeTree, setAttributes } from '../system/mounts.js';
+import { attachTree, cloneTree, closeTree, setAttributes, type TreeAttributes } from '../system/mounts.js';
 import { openResolved, resolveFlag } from '../system/open-beneath.js';
 import { type BindContext, type PermittedBind, permitBind } from './bind-approval.js';
 import { type IdMapping, rangeOfMap } from './id-mapping.js';
@@ -14,8 +14,11 @@ import { shiftTree } from './shift.js';
 import type { Specification, SpecificationMount } from './specification.js';
 import type { Stage } from './staging.js';
 
-/** A descriptor of a user namespace with a mapping, from those that were made for this container. */
-export type NamespaceFor = (mapping: IdMapping) => number;
+/**
+ * A descriptor of a user namespace with a mapping, from those that were made for this container; undefined for a
+ * mapping that the backend gives a mount itself.
+ */
+export type NamespaceFor = (mapping: IdMapping) => number | undefined;
 
 /** A bind that may be mounted, and where it stands in the specification's list. */
 export interface PlannedBind {
@@ -62,18 +65,20 @@ export function mountBinds(
     const target = stage.newName('bind');
     if (permitted.directory) mkdirSync(target, { mode: 0o711 });
     else writeFileSync(target, '', { mode: 0o600 });
+    const userNamespace = namespaceFor(permitted.mapping);
     const entry = context.mountTable.containing(permitted.source);
+    const ofRange = rangeOfMap(permitted.mapping.uid) !== undefined;
     // A caller's single id can't own what the kernel makes for an overlay of its own; the error then names it.
-    if (entry?.type === 'overlay' && rangeOfMap(permitted.mapping.uid) !== undefined) {
+    if (userNamespace !== undefined && entry?.type === 'overlay' && ofRange) {
       const overlay = stage.newFolder('overlay');
-      mountShiftedOverlay(entry, overlay, stage.newFolder('layers'), namespaceFor(permitted.mapping), {
+      mountShiftedOverlay(entry, overlay, stage.newFolder('layers'), userNamespace, {
         uid: context.range.base,
         gid: context.range.base,
       });
       const inside = join(overlay, entry.root, relative(entry.mountPoint, permitted.source));
       bindShifted(inside, target, mount, permitted.readOnly);
     } else {
-      bindIdmapped(permitted, target, mount, namespaceFor(permitted.mapping));
+      bindIdmapped(permitted, target, mount, userNamespace);
     }
     sources.set(index, target);
   }
@@ -103,7 +108,7 @@ function bindIdmapped(
   permitted: PermittedBind,
   target: string,
   mount: SpecificationMount,
-  userNamespace: number,
+  userNamespace: number | undefined,
 ): void {
   const options = bindOptions(mount, permitted.readOnly);
   const tree = cloneTree(permitted.source, {
@@ -111,12 +116,13 @@ function bindIdmapped(
     descriptor: permitted.descriptor,
   });
   try {
-    shiftTree(tree, {
-      userNamespace,
+    const attributes: TreeAttributes = {
       recursive: options.recursive,
       readOnly: options.readOnly === 'recursive',
       propagation: options.propagation,
-    });
+    };
+    if (userNamespace === undefined) setAttributes(tree, attributes);
+    else shiftTree(tree, { ...attributes, userNamespace });
     if (options.readOnly === 'top') {
       setAttributes(tree, { readOnly: true, recursive: false, propagation: 'keep' });
     }

@@ -10,7 +10,7 @@ import { bindRenamedDevices } from './device-nodes.js';
 import type { EditContext } from './edits/edit.js';
 import { edits, sysboxEdits } from './edits/index.js';
 import { copyUpEngineFolders } from './engine-folders.js';
-import { wholeRange } from './id-mapping.js';
+import { type IdMapping, rangeOfMap, wholeRange } from './id-mapping.js';
 import { NamespaceSet } from './namespace-set.js';
 import { type Plan, type PreparationRequest, planContainer, type RangeSource } from './plan.js';
 import { RuntimeRefusal } from './refusal.js';
@@ -44,17 +44,65 @@ export async function prepare(request: PreparationRequest, tools: PreparationToo
   try {
     const { layout, mountTable } = plan.context;
     if (usesVolumes(specification, layout.dataRoot)) guardVolumes(layout.dataRoot, mountTable);
-    if (tools.backend === 'sysbox') return prepareForSysbox(specification, request, plan);
+    if (tools.backend === 'sysbox') return await prepareForSysbox(specification, request, plan, tools);
     return await prepareForRunc(specification, request, plan, tools);
   } finally {
     closeBinds(plan.binds);
   }
 }
 
-/** Sysbox shifts owners and mounts itself: it gets the container's own range, and nothing else changes. */
-function prepareForSysbox(specification: Specification, request: PreparationRequest, plan: Plan): Prepared {
-  applyEdits(sysboxEdits, specification, request, plan, {});
-  return {};
+/**
+ * Sysbox shifts the root and the engine's own files itself. It gets the container's own range, and host paths as
+ * clones of what was approved: by path they could be exchanged before it mounts them, and it would show all of them
+ * with the rights of the host's root.
+ */
+async function prepareForSysbox(
+  specification: Specification,
+  request: PreparationRequest,
+  plan: Plan,
+  tools: PreparationTools,
+): Promise<Prepared> {
+  const binds = plan.binds.filter(({ permitted }) => permitted.ofHost);
+  if (binds.length === 0) {
+    applyEdits(sysboxEdits, specification, request, plan, {});
+    return {};
+  }
+  const itself = (mapping: IdMapping): boolean => rangeOfMap(mapping.uid) !== undefined;
+  const mappings = binds.map(({ permitted }) => permitted.mapping).filter((mapping) => !itself(mapping));
+  const namespaces = await NamespaceSet.make(mappings, tools.namespaces);
+  try {
+    return onStage(request, tools, (stage) => {
+      // Sysbox shifts a mount by the whole range, unless its owner is the container's root already; one that is
+      // shifted the kernel never lets anybody shift again (mount_setattr(2), EPERM).
+      const namespaceFor = (mapping: IdMapping) => (itself(mapping) ? undefined : namespaces.of(mapping));
+      const mountSources = mountBinds(binds, stage, plan.context, namespaceFor);
+      applyEdits(sysboxEdits, specification, request, plan, { mountSources });
+    });
+  } finally {
+    namespaces.close();
+  }
+}
+
+/** Does the rest of a preparation on a new stage, which is taken away when it fails. */
+function onStage(
+  request: PreparationRequest,
+  tools: PreparationTools,
+  work: (stage: Stage, undo: (() => void)[]) => void,
+): Prepared {
+  const owner = processIdentity(request.pid);
+  if (owner === undefined) {
+    throw new RuntimeRefusal('COFFERDAM_RUNTIME_BUNDLE', `process ${request.pid} ended before its container`);
+  }
+  const undo: (() => void)[] = [];
+  try {
+    const stage = new Stage(tools.runDir, request.id, { ...owner, pidFile: request.pidFile ?? '' });
+    undo.push(() => stage.remove());
+    work(stage, undo);
+    return { stage: stage.folder };
+  } catch (problem) {
+    for (const step of undo.reverse()) step();
+    throw problem;
+  }
 }
 
 async function prepareForRunc(
@@ -64,30 +112,21 @@ async function prepareForRunc(
   tools: PreparationTools,
 ): Promise<Prepared> {
   const { range, context, binds } = plan;
-  const owner = processIdentity(request.pid);
-  if (owner === undefined) {
-    throw new RuntimeRefusal('COFFERDAM_RUNTIME_BUNDLE', `process ${request.pid} ended before its container`);
-  }
   const mappings = [wholeRange(range), ...binds.map((bind) => bind.permitted.mapping)];
   const namespaces = await NamespaceSet.make(mappings, tools.namespaces);
-  const undo: (() => void)[] = [];
   try {
-    const stage = new Stage(tools.runDir, request.id, { ...owner, pidFile: request.pidFile ?? '' });
-    undo.push(() => stage.remove());
-    if (request.verb === 'create') copyUpEngineFolders(specification, context.mountTable);
-    const rootPath = mountRoot(specification.root.path, stage, range, context.mountTable, namespaces.of);
-    const mountSources = mountBinds(binds, stage, context, namespaces.of);
-    const deviceBinds = bindRenamedDevices(specification, stage);
-    if (wantsDelegation(specification)) {
-      const folders = delegateCgroups(specification, request.systemdCgroup, range, context.mountTable);
-      undo.push(() => removeEmpty(folders));
-    }
-    if (request.verb === 'create') handOverPipes(request.pid, request.streams, range);
-    applyEdits(edits, specification, request, plan, { rootPath, mountSources, deviceBinds });
-    return { stage: stage.folder };
-  } catch (problem) {
-    for (const step of undo.reverse()) step();
-    throw problem;
+    return onStage(request, tools, (stage, undo) => {
+      if (request.verb === 'create') copyUpEngineFolders(specification, context.mountTable);
+      const rootPath = mountRoot(specification.root.path, stage, range, context.mountTable, namespaces.of);
+      const mountSources = mountBinds(binds, stage, context, namespaces.of);
+      const deviceBinds = bindRenamedDevices(specification, stage);
+      if (wantsDelegation(specification)) {
+        const folders = delegateCgroups(specification, request.systemdCgroup, range, context.mountTable);
+        undo.push(() => removeEmpty(folders));
+      }
+      if (request.verb === 'create') handOverPipes(request.pid, request.streams, range);
+      applyEdits(edits, specification, request, plan, { rootPath, mountSources, deviceBinds });
+    });
   } finally {
     namespaces.close();
   }

@@ -6,8 +6,8 @@
 import type { MountTable } from '../system/mount-table.js';
 import { attachTree, cloneTree, closeTree } from '../system/mounts.js';
 import type { Range } from '../uid-allocator/record.js';
-import type { NamespaceFor } from './bind-mounts.js';
 import { wholeRange } from './id-mapping.js';
+import type { NamespaceSet } from './namespace-set.js';
 import { mountShiftedOverlay } from './overlay.js';
 import { shiftTree } from './shift.js';
 import type { Stage } from './staging.js';
@@ -18,7 +18,7 @@ export function mountRoot(
   stage: Stage,
   range: Range,
   mountTable: MountTable,
-  namespaceFor: NamespaceFor,
+  namespaceFor: NamespaceSet['of'],
 ): string {
   const target = stage.root;
   const userNamespace = namespaceFor(wholeRange(range));

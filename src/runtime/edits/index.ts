@@ -23,5 +23,5 @@ export const edits: readonly Edit[] = [
   pingGroupRange,
 ];
 
-/** With Sysbox as the backend: it makes everything but the range itself. */
-export const sysboxEdits: readonly Edit[] = [userNamespace];
+/** With Sysbox as the backend: it makes everything but the range and the binds of host paths itself. */
+export const sysboxEdits: readonly Edit[] = [userNamespace, mountSources];

@@ -19,7 +19,11 @@ export interface Faults {
   readonly preload?: string;
   /** Puts a backend in between that kills as the file `kill-at` says: VERB before|after WHOM DOCKERD-PID. */
   readonly killer?: boolean;
+  /** Hands over to the stand-in for Sysbox, which writes what it was given into the engine's folder. */
+  readonly sysbox?: boolean;
 }
+
+const sysboxStandIn = new URL('sysbox-stand-in.mjs', import.meta.url).pathname;
 
 function writeProgram(path: string, text: string): string {
   writeFileSync(path, `#!/bin/sh\n${text}`, { mode: 0o755 });
@@ -58,6 +62,15 @@ exit $code
   );
 }
 
+function backendProgram(folder: string, runc: string, faults: Faults): string {
+  if (faults.killer === true) return killingBackend(folder, runc);
+  if (faults.sysbox !== true) return runc;
+  return writeProgram(
+    join(folder, 'sysbox-runc'),
+    `exec ${process.execPath} ${sysboxStandIn} ${folder} ${runc} "$@"\n`,
+  );
+}
+
 export class IsolatingEngine {
   #server: RuntimeServer | undefined;
   /** What the server told, newest last. */
@@ -68,6 +81,7 @@ export class IsolatingEngine {
     readonly ledger: Ledger,
     readonly stateDir: string,
     readonly runDir: string,
+    readonly backend: 'runc' | 'sysbox',
   ) {}
 
   static async start(options: EngineOptions, served = true, faults: Faults = {}): Promise<IsolatingEngine> {
@@ -76,8 +90,9 @@ export class IsolatingEngine {
       const [stateDir, runDir] = [join(folder, 'cofferdam/state'), join(folder, 'cofferdam/run')];
       for (const path of [stateDir, runDir]) mkdirSync(path, { recursive: true, mode: 0o711 });
       const node = faults.preload === undefined ? process.execPath : preloadingNode(folder, faults.preload);
-      const backendBinary = faults.killer === true ? killingBackend(folder, runc) : runc;
-      return writeLauncher({ stateDir, runDir, node, backendBinary, oneShot });
+      const backend = faults.sysbox === true ? 'sysbox' : 'runc';
+      const backendBinary = backendProgram(folder, runc, faults);
+      return writeLauncher({ stateDir, runDir, node, backend, backendBinary, oneShot });
     };
     const engine = await startEngine({
       ...options,
@@ -94,6 +109,7 @@ export class IsolatingEngine {
       openLedger(stateDir),
       stateDir,
       join(engine.folder, 'cofferdam/run'),
+      faults.sysbox === true ? 'sysbox' : 'runc',
     );
     try {
       if (served) isolating.serve();
@@ -113,6 +129,7 @@ export class IsolatingEngine {
     this.#server = serveRuntime({
       runDir: this.runDir,
       ledger: this.ledger,
+      backend: this.backend,
       log: { info: note, error: note },
     });
   }
