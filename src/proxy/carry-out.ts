@@ -22,6 +22,8 @@ import { grpcWatcher } from './record.js';
 import type { RoutedRequest } from './route-request.js';
 import { isSeenThrough } from './volume-turns.js';
 
+const unknownLength = { kind: 'stream', length: undefined } as const;
+
 /** A request that may be sent, with everything that its sending needs. */
 export interface Errand {
   readonly routed: RoutedRequest;
@@ -75,12 +77,15 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
   }
   const tunnels = tunnelAnswer(routed.route, request.upgrade);
   const bodyJudge = request.body.kind === 'stream' ? proxy.judgeStream?.(allowed.request) : undefined;
+  // What a judge sends instead of what came has a length that nobody knows yet.
+  const unknown = bodyJudge?.replaceWith !== undefined && request.minorVersion === 1;
+  const sent: EngineRequest = unknown ? { ...request, body: unknownLength } : request;
   const options = {
     ...(tunnels && { tunnels }),
     ...(bodyJudge && { bodyJudge }),
     ...givenName(routed, allowed.request),
   };
-  const outcome = await forward(exchange, request, proxy.pool, options).finally(() => bodyJudge?.close());
+  const outcome = await forward(exchange, sent, proxy.pool, options).finally(() => bodyJudge?.close());
   if (outcome.kind === 'tunnel') return openTunnel(exchange, outcome.engine, allowed.request, proxy);
   noteFailure(exchange, outcome);
   return undefined;

@@ -77,6 +77,7 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
   readonly #options: ForwardOptions;
   #held: { readonly head: AnswerHead; readonly parts: Buffer[]; size: number } | undefined;
   #keepAlive: boolean;
+  #judged: JudgedBody | undefined;
   #resolve!: (outcome: ForwardOutcome) => void;
   #reject!: (error: Error) => void;
 
@@ -109,12 +110,12 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
       socket.write(body.bytes);
       this.#engine.requestSent();
     } else {
-      this.#exchange.body.streamTo(this.#bodySink(socket));
+      this.#exchange.body.streamTo(this.#bodySink(socket, body.length === undefined));
     }
     socket.uncork();
   }
 
-  #bodySink(socket: Socket): BodySink {
+  #bodySink(socket: Socket, ownFraming: boolean): BodySink {
     const { body } = this.#exchange;
     const sink: BodySink = {
       write: (bytes) => socket.write(bytes),
@@ -123,10 +124,12 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     };
     const judge = this.#options.bodyJudge;
     if (judge === undefined) return sink;
-    return new JudgedBody(judge, bodyFraming(body.kind, body.announced), sink, {
+    this.#judged = new JudgedBody(judge, bodyFraming(body.kind, body.announced), sink, {
+      ownFraming,
       resume: () => body.resume(),
       stopped: (error) => this.#bodyFailed(error),
     });
+    return this.#judged;
   }
 
   /** The client's body broke off or was refused: the engine must not take what it has for the whole. */
@@ -200,7 +203,8 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
   }
 
   drained(): void {
-    this.#exchange.body.resume();
+    if (this.#judged === undefined) this.#exchange.body.resume();
+    else this.#judged.drained();
   }
 
   tunnel(engine: Socket): void {

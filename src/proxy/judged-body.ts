@@ -1,14 +1,20 @@
 /**
  * A request body that is judged while it streams to the engine: each piece is shown to the judge before it goes on, and
- * the client waits meanwhile. It must never let a piece overtake its judgement, nor end a body that was refused.
+ * the client waits meanwhile. It goes on in chunks of our own where the judge may send other content than the client's.
+ * It must never let a piece overtake its judgement, nor end a body that was refused.
  */
 import type { StreamJudge, StreamRefusal } from '../registry/stream-judge.js';
 import type { BodyFraming } from './framing.js';
 import { RequestRefused } from './judge.js';
 import type { BodySink } from './request-body.js';
 
+const lineEnd = Buffer.from('\r\n');
+const lastChunk = Buffer.from('0\r\n\r\n');
+
 /** What a judged body does with its surroundings. */
 export interface JudgedBodyEvents {
+  /** Whether the engine was told of a chunked body: then the judge may send what it likes. */
+  readonly ownFraming: boolean;
   /** The client may send more. */
   resume(): void;
   /** The body was refused, or judging it failed: the engine must be left without its end. */
@@ -20,10 +26,12 @@ export class JudgedBody implements BodySink {
   readonly #framing: BodyFraming;
   readonly #engine: BodySink;
   readonly #events: JudgedBodyEvents;
+  readonly #ownFraming: boolean;
   readonly #queue: Buffer[] = [];
   #busy = false;
   #ended = false;
   #stopped = false;
+  #whenDrained: (() => void) | undefined;
 
   /** @param framing a fresh one of the body's kind: pieces come with their chunk framing, the judge sees the content */
   constructor(judge: StreamJudge, framing: BodyFraming, engine: BodySink, events: JudgedBodyEvents) {
@@ -31,6 +39,16 @@ export class JudgedBody implements BodySink {
     this.#framing = framing;
     this.#engine = engine;
     this.#events = events;
+    this.#ownFraming = events.ownFraming && judge.replaceWith !== undefined;
+    if (this.#ownFraming) judge.replaceWith?.((piece) => this.#sendChunk(piece));
+  }
+
+  /** The engine takes bytes again. */
+  drained(): void {
+    const waiting = this.#whenDrained;
+    this.#whenDrained = undefined;
+    if (waiting === undefined) this.#events.resume();
+    else waiting();
   }
 
   write(bytes: Buffer): boolean {
@@ -60,6 +78,7 @@ export class JudgedBody implements BodySink {
     this.#busy = false;
     if (this.#ended && this.#queue.length === 0 && !this.#stopped) {
       this.#stopped = true;
+      if (this.#ownFraming) this.#engine.write(lastChunk);
       this.#engine.end();
     }
   }
@@ -77,8 +96,18 @@ export class JudgedBody implements BodySink {
         this.#stop(new RequestRefused([denial(refusal)]));
         return;
       }
-      if (this.#engine.write(bytes)) this.#events.resume();
+      if (this.#ownFraming || this.#engine.write(bytes)) this.#events.resume();
     }
+  }
+
+  /** Sends content as a chunk (RFC 9112, 7.1). An empty one would end the body. */
+  async #sendChunk(piece: Uint8Array): Promise<void> {
+    if (piece.length === 0 || this.#stopped) return;
+    const head = Buffer.from(`${piece.length.toString(16)}\r\n`);
+    if (this.#engine.write(Buffer.concat([head, piece, lineEnd]))) return;
+    await new Promise<void>((resolve) => {
+      this.#whenDrained = resolve;
+    });
   }
 
   /** The piece that ends the body is let through only when the whole was judged. */
@@ -88,6 +117,7 @@ export class JudgedBody implements BodySink {
     for (const part of content) {
       const refusal = await this.#judge.chunk(part);
       if (refusal !== undefined) return refusal;
+      if (this.#ownFraming && this.#judge.replaces !== true) await this.#sendChunk(part);
     }
     return this.#framing.finished ? await this.#judge.end() : undefined;
   }

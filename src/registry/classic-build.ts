@@ -5,7 +5,6 @@
  * stops looks complete to some readers.
  */
 import { posix } from 'node:path';
-import { createGunzip, type Gunzip } from 'node:zlib';
 import type { Settings } from '../settings/schema.js';
 import {
   type DockerfileNeed,
@@ -16,8 +15,9 @@ import {
 } from './dockerfile.js';
 import { judgeRegistry, judgeUrl } from './policy.js';
 import { parseReference } from './reference.js';
-import type { StreamJudge, StreamRefusal } from './stream-judge.js';
+import type { SendPiece, StreamJudge, StreamRefusal } from './stream-judge.js';
 import { type TarEntry, TarProblem, TarReader } from './tar-reader.js';
+import { Unpacker } from './unpacker.js';
 
 /** What the judge needs to know about the build and the engine. */
 export interface ClassicBuildContext {
@@ -142,87 +142,6 @@ class ContextWatch {
   }
 }
 
-/** Reads the archive out of the body, whatever of gzip or nothing it is packed with. */
-export class Unpacker {
-  readonly #reader: TarReader;
-  #head: Buffer = Buffer.alloc(0);
-  #gunzip: Gunzip | undefined;
-  #started = false;
-  #problem: Error | undefined;
-
-  constructor(reader: TarReader) {
-    this.#reader = reader;
-  }
-
-  async push(chunk: Uint8Array): Promise<void> {
-    if (this.#started) return this.#forward(chunk);
-    this.#head = Buffer.concat([this.#head, chunk]);
-    // moby looks at the first ten bytes.
-    if (this.#head.length >= 10) await this.#start();
-  }
-
-  async #start(): Promise<void> {
-    this.#started = true;
-    const head = this.#head;
-    this.#head = Buffer.alloc(0);
-    const packing = packingOf(head);
-    if (packing !== undefined && packing !== 'gzip') {
-      throw new TarProblem(`the context is packed with ${packing}; gzip and no packing can be read here`);
-    }
-    if (packing === 'gzip') {
-      this.#gunzip = createGunzip();
-      this.#gunzip.on('data', (piece: Buffer) => this.#read(piece));
-      this.#gunzip.on('error', (error) => {
-        this.#problem ??= new TarProblem(error.message);
-      });
-    }
-    await this.#forward(head);
-  }
-
-  #read(piece: Uint8Array): void {
-    if (this.#problem !== undefined) return;
-    try {
-      this.#reader.push(piece);
-    } catch (error) {
-      this.#problem = error instanceof Error ? error : new Error(String(error));
-    }
-  }
-
-  async #forward(chunk: Uint8Array): Promise<void> {
-    const gunzip = this.#gunzip;
-    if (gunzip === undefined) this.#read(chunk);
-    else if (this.#problem === undefined && !this.#reader.ended) {
-      await new Promise<void>((resolve) => {
-        gunzip.once('error', () => resolve());
-        gunzip.write(chunk, () => resolve());
-      });
-      // Unpacked pieces may still be on their way to the listener.
-      await new Promise((resolve) => setImmediate(resolve));
-      gunzip.removeAllListeners('error').on('error', () => {});
-    }
-    if (this.#problem !== undefined) throw this.#problem;
-  }
-
-  async end(): Promise<void> {
-    if (!this.#started) await this.#start();
-  }
-
-  close(): void {
-    this.#gunzip?.destroy();
-  }
-}
-
-/** The packing that moby's DetectCompression sees, or undefined for none. */
-function packingOf(head: Buffer): string | undefined {
-  if (head.subarray(0, 3).equals(Buffer.from([0x1f, 0x8b, 0x08]))) return 'gzip';
-  if (head.subarray(0, 3).toString('latin1') === 'BZh') return 'bzip2';
-  if (head.subarray(0, 6).equals(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]))) return 'xz';
-  const skippable =
-    ((head[0] ?? 0) & 0xf0) === 0x50 && head.subarray(1, 4).equals(Buffer.from([0x2a, 0x4d, 0x18]));
-  if (skippable || head.subarray(0, 4).equals(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]))) return 'zstd';
-  return undefined;
-}
-
 class ClassicBuildJudge implements StreamJudge {
   readonly #context: ClassicBuildContext;
   readonly #watch: ContextWatch;
@@ -233,7 +152,15 @@ class ClassicBuildJudge implements StreamJudge {
     this.#context = context;
     this.#watch = new ContextWatch(context.dockerfile);
     this.#reader = new TarReader(this.#watch);
-    this.#unpacker = new Unpacker(this.#reader);
+    this.#unpacker = new Unpacker(this.#reader, () => this.#inspect());
+  }
+
+  replaceWith(send: SendPiece): void {
+    this.#unpacker.sendUnpacked(send);
+  }
+
+  get replaces(): boolean {
+    return this.#unpacker.replaces;
   }
 
   async chunk(bytes: Uint8Array): Promise<StreamRefusal | undefined> {
@@ -248,19 +175,23 @@ class ClassicBuildJudge implements StreamJudge {
     this.#unpacker.close();
   }
 
-  async #guarded(step: () => Promise<void>): Promise<StreamRefusal | undefined> {
+  async #guarded(step: () => Promise<StreamRefusal | undefined>): Promise<StreamRefusal | undefined> {
     try {
-      await step();
-      const refused = await this.#judgeFound();
-      if (refused !== undefined) return refused;
-      return this.#reader.ended && !this.#watch.seen
-        ? unsureRefusal('the context has no such Dockerfile')
-        : undefined;
+      return await step();
     } catch (error) {
       if (error instanceof TarProblem || error instanceof DockerfileUnsure)
         return unsureRefusal(error.message);
       throw error;
     }
+  }
+
+  /** Judges what was read so far. */
+  async #inspect(): Promise<StreamRefusal | undefined> {
+    const refused = await this.#judgeFound();
+    if (refused !== undefined) return refused;
+    return this.#reader.ended && !this.#watch.seen
+      ? unsureRefusal('the context has no such Dockerfile')
+      : undefined;
   }
 
   async #judgeFound(): Promise<StreamRefusal | undefined> {

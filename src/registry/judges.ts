@@ -9,6 +9,7 @@ import type { Settings } from '../settings/schema.js';
 import type { GrpcJudge } from './buildkit/grpc-judge.js';
 import { type BuildkitContext, buildkitJudge } from './buildkit/judge.js';
 import { classicBuildJudge, unsureRefusal } from './classic-build.js';
+import { copiedArchiveJudgeFor } from './copied-archive.js';
 import { DockerfileUnsure } from './dockerfile.js';
 import { loadedImageJudgeFor } from './loaded-image.js';
 import type { StreamJudge } from './stream-judge.js';
@@ -84,12 +85,13 @@ function buildArguments(text: string): ReadonlyMap<string, string | null> {
 }
 
 /**
- * The judge of a request's body, for the requests that need one: classic builds while registries are restricted, and
- * archives of images while names are trusted with the Docker socket.
+ * The judge of a request's body, for the requests that need one: classic builds while registries are restricted,
+ * archives of images while names are trusted with the Docker socket, and what is copied into containers.
  */
 export function streamJudgeFor(request: BuildRequest, engine: ImageSource): StreamJudge | undefined {
   const settings = enforcedLists(request.settings);
   const { registryAccess, imageAccess } = settings;
+  if (request.route.name === 'container.archive-put') return copiedArchiveJudgeFor(request.settings);
   if (request.route.name === 'image.load') return loadedImageJudgeFor(request.settings);
   if (request.route.name !== 'image.build' || !(registryAccess.value || imageAccess.value)) return undefined;
   try {

@@ -6,10 +6,10 @@
  */
 import { posix } from 'node:path';
 import type { Settings } from '../settings/schema.js';
-import { Unpacker } from './classic-build.js';
-import type { StreamJudge, StreamRefusal } from './stream-judge.js';
+import type { SendPiece, StreamJudge, StreamRefusal } from './stream-judge.js';
 import { type TarEntry, TarProblem, TarReader } from './tar-reader.js';
 import { isTrustedName, trustsNames } from './trusted-names.js';
+import { Unpacker } from './unpacker.js';
 
 /** Files by which engines of either image store learn an image's names. */
 const nameFiles: ReadonlySet<string> = new Set(['manifest.json', 'repositories', 'index.json']);
@@ -54,10 +54,18 @@ class NameFiles {
 class LoadedImageJudge implements StreamJudge {
   readonly #settings: Settings;
   readonly #files = new NameFiles();
-  readonly #unpacker = new Unpacker(new TarReader(this.#files));
+  readonly #unpacker = new Unpacker(new TarReader(this.#files), async () => this.#inspect());
 
   constructor(settings: Settings) {
     this.#settings = settings;
+  }
+
+  replaceWith(send: SendPiece): void {
+    this.#unpacker.sendUnpacked(send);
+  }
+
+  get replaces(): boolean {
+    return this.#unpacker.replaces;
   }
 
   chunk(bytes: Uint8Array): Promise<StreamRefusal | undefined> {
@@ -72,18 +80,22 @@ class LoadedImageJudge implements StreamJudge {
     this.#unpacker.close();
   }
 
-  async #guarded(step: () => Promise<void>): Promise<StreamRefusal | undefined> {
+  async #guarded(step: () => Promise<StreamRefusal | undefined>): Promise<StreamRefusal | undefined> {
     try {
-      await step();
-      for (const { file, text } of this.#files.found.splice(0)) {
-        const name = namesIn(file, text).find((candidate) => isTrustedName(this.#settings, candidate));
-        if (name !== undefined) return refusal(`the archive gives the name ${name} to an image`);
-      }
-      return undefined;
+      return await step();
     } catch (error) {
       if (!(error instanceof TarProblem)) throw error;
       return refusal(`the archive can't be read for sure: ${error.message}`);
     }
+  }
+
+  /** Judges the files that were read so far. */
+  #inspect(): StreamRefusal | undefined {
+    for (const { file, text } of this.#files.found.splice(0)) {
+      const name = namesIn(file, text).find((candidate) => isTrustedName(this.#settings, candidate));
+      if (name !== undefined) return refusal(`the archive gives the name ${name} to an image`);
+    }
+    return undefined;
   }
 }
 
