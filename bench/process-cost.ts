@@ -13,10 +13,16 @@ export function cpuMicroseconds(pids: readonly number[]): number {
   return Number(total / 1000n);
 }
 
-/** Resident memory of these processes in KiB: proportional shares, so that forked workers aren't counted twice. */
-export function residentKibibytes(pids: readonly number[]): number {
+/**
+ * Resident memory of these processes in KiB: proportional shares, so that forked workers aren't counted twice; or of
+ * the first one all that is resident, also what it shares with others (programs and libraries).
+ */
+export function residentKibibytes(pids: readonly number[], { shared = false } = {}): number {
   return pids
-    .map((pid) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0))
+    .map((pid, at) => {
+      const field = shared && at === 0 ? /^Rss:\s+(\d+)/m : /^Pss:\s+(\d+)/m;
+      return Number(field.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
+    })
     .reduce((sum, value) => sum + value, 0);
 }
 

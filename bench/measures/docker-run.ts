@@ -8,6 +8,7 @@ import { direct, type Stage, type Target, us } from '../stage.js';
 const offline = ['--network', 'none'] as const;
 const plainRunc = 'plain runc';
 const isolated = 'isolated, through cofferdam';
+const isolatedDirect = 'isolated, on the bare engine';
 const ourRuntime = 'our runtime, direct';
 const ourRuntimeBehindUs = `our runtime, through ${us}`;
 
@@ -79,11 +80,15 @@ export const dockerRun: Measure = {
   },
 };
 
-/** Samplers for a container that is there already: on plain runc, and isolated through us. */
+/**
+ * Samplers for a container that is there already: on plain runc, and isolated through us.
+ * @param setUp what is done to each container before
+ * @param bare also isolated without the proxy, to tell its part from the runtime's
+ */
 async function onExisting(
   stage: Stage,
   work: (cli: DockerCli, name: string) => Promise<number>,
-  setUp?: (cli: DockerCli, name: string) => Promise<unknown>,
+  { setUp, bare }: { setUp?: (cli: DockerCli, name: string) => Promise<unknown>; bare?: boolean } = {},
 ): Promise<Sampler[]> {
   const plain = await stage.plain();
   const ours = (await proxies(stage)).find(({ target }) => target.name === us);
@@ -92,9 +97,11 @@ async function onExisting(
   for (const [name, cli] of [
     [plainRunc, plain.cli],
     [isolated, ours.cli],
+    ...(bare === true ? ([[isolatedDirect, (await stage.real()).engine.cli]] as const) : []),
   ] as const) {
-    const container = await cli.must('run', '-d', ...offline, '-v', '/work', 'busybox', 'sleep', '100000');
-    await setUp?.(cli, container);
+    const maker = cli === plain.cli ? cli : ours.cli;
+    const container = await maker.must('run', '-d', ...offline, '-v', '/work', 'busybox', 'sleep', '100000');
+    await setUp?.(maker, container);
     samplers.push({ name, sample: async () => ({ value: await work(cli, container) }) });
   }
   return samplers;
@@ -107,7 +114,7 @@ export const dockerExec: Measure = {
   better: 'lower',
   rounds: 40,
   goals: [atMost(1.02)],
-  prepare: (stage) => onExisting(stage, (cli, name) => timed(cli, 'exec', name, 'true')),
+  prepare: (stage) => onExisting(stage, (cli, name) => timed(cli, 'exec', name, 'true'), { bare: true }),
 };
 
 export const dockerStart: Measure = {
@@ -118,10 +125,14 @@ export const dockerStart: Measure = {
   rounds: 20,
   goals: [atMost(1.15, 1.08)],
   prepare: (stage) =>
-    onExisting(stage, async (cli, name) => {
-      await cli.must('kill', name);
-      return timed(cli, 'start', name);
-    }),
+    onExisting(
+      stage,
+      async (cli, name) => {
+        await cli.must('kill', name);
+        return timed(cli, 'start', name);
+      },
+      { bare: true },
+    ),
 };
 
 /** Ten RUN steps, never from a cache: BuildKit on an engine of its own, and ours. */
@@ -164,11 +175,9 @@ function fileWork(name: string, title: string, script: string): Measure {
     // 0.97 × the speed.
     goals: [atMost(1 / 0.97)],
     prepare: (stage) =>
-      onExisting(
-        stage,
-        (cli, container) => timed(cli, 'exec', container, 'sh', '-c', script),
-        (cli, container) => cli.must('exec', container, 'sh', '-c', manyFiles),
-      ),
+      onExisting(stage, (cli, container) => timed(cli, 'exec', container, 'sh', '-c', script), {
+        setUp: (cli, container) => cli.must('exec', container, 'sh', '-c', manyFiles),
+      }),
   };
 }
 
@@ -210,7 +219,17 @@ export const randomReads: Measure = {
         closeSync(file);
         return milliseconds;
       },
-      (cli, container) =>
-        cli.must('exec', container, 'dd', 'if=/dev/urandom', 'of=/big', 'bs=1M', `count=${fileBytes >> 20}`),
+      {
+        setUp: (cli, container) =>
+          cli.must(
+            'exec',
+            container,
+            'dd',
+            'if=/dev/urandom',
+            'of=/big',
+            'bs=1M',
+            `count=${fileBytes >> 20}`,
+          ),
+      },
     ),
 };
