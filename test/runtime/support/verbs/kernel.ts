@@ -21,7 +21,10 @@ export const kernelRows: readonly VerbRow[] = [
       ),
     ],
   },
-  { name: 'oom-score-adj', steps: [script('cat /proc/self/oom_score_adj', '--oom-score-adj', '500')] },
+  {
+    name: 'oom-score-adj',
+    steps: ['500', '-500'].map((score) => script('cat /proc/self/oom_score_adj', '--oom-score-adj', score)),
+  },
   {
     name: 'sysctls',
     steps: [
