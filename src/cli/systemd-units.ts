@@ -30,7 +30,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 ExecStart=${command.map(quoted).join(' ')}
-ExecReload=/bin/kill -HUP $MAINPID
+# The shell's own kill: a small Debian has no other.
+ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'
 Restart=always
 RestartSec=1
 # Wrong settings stay wrong: nothing is started until somebody mends them, and clients must not wait for that.

@@ -28,6 +28,8 @@ type RequestRecord = Extract<AuditRecord, { event: 'request' }>;
 const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 const phaseNames = ['read', 'judge', 'carry'] as const;
 const nanosecondsPerSecond = 1e9;
+/** How often the event loop is looked at, in milliseconds. */
+const sampleEvery = 20;
 
 interface Children {
   readonly count: { inc(): void };
@@ -124,7 +126,7 @@ export class Metrics {
     labelNames: ['quantile'],
     registers: [this.registry],
   });
-  private readonly eventLoop = monitorEventLoopDelay({ resolution: 20 });
+  private readonly eventLoop = monitorEventLoopDelay({ resolution: sampleEvery });
   /** Looked up by route and verdict: prom-client's own look-up hashes the labels of every call. */
   private readonly children = new Map<string, Children>();
 
@@ -194,7 +196,9 @@ export class Metrics {
     this.resident.set(process.memoryUsage.rss());
     this.started.set(Math.round(performance.timeOrigin / 1000));
     for (const quantile of [50, 99]) {
-      this.delay.labels(`0.${quantile}`).set(this.eventLoop.percentile(quantile) / nanosecondsPerSecond);
+      // Node.js measures from one tick to the next: what is left without the interval is the delay.
+      const seconds = this.eventLoop.percentile(quantile) / nanosecondsPerSecond - sampleEvery / 1000;
+      this.delay.labels(`0.${quantile}`).set(Math.max(0, seconds));
     }
     this.eventLoop.reset();
   }

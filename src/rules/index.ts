@@ -20,6 +20,7 @@ import { joinedContainers } from './joined-containers.js';
 import { logDrivers } from './log-drivers.js';
 import { networkCreation } from './network-creation.js';
 import { otherCallers } from './other-callers.js';
+import { portBindings } from './port-bindings.js';
 import { registryRules } from './registry-rules.js';
 import { remoteAddresses } from './remote-addresses.js';
 import type { Rule } from './rule.js';
@@ -64,6 +65,7 @@ export const rules: readonly Rule[] = [
   networkCreation,
   subnets,
   endpointOptions,
+  portBindings,
   services,
   administration,
   containerNames,

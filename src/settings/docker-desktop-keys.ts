@@ -35,5 +35,4 @@ export const dockerDesktopKeys: readonly string[] = [
   'desktopTerminalEnabled',
   'defaultNetworkingMode',
   'dnsInhibition',
-  'portBindingBehavior',
 ];

@@ -204,6 +204,18 @@ const sharedFolderSchema = z
 /** A folder that may be mounted, with everything below it. */
 export type SharedFolder = z.infer<typeof sharedFolderSchema>;
 
+const portBindingSchema = z
+  .object({
+    value: z
+      .enum(['default-port-binding', 'default-local-port-binding', 'local-only-port-binding'])
+      .default('default-port-binding')
+      .describe(
+        '`default-port-binding`: as the engine does. `default-local-port-binding`: on 127.0.0.1 where the client names no address. `local-only-port-binding`: on 127.0.0.1 whatever the client names.',
+      ),
+    locked,
+  })
+  .readonly();
+
 const volumesSchema = z
   .object({
     locked,
@@ -276,6 +288,9 @@ export const settingsSchema = z
       .describe(
         'The only folders whose content may be mounted, each with everything below it; absent: every folder within the caller’s own reach. It counts with isolation off as well, and the lock of `hostFiles` covers it.',
       ),
+    portBindingBehavior: portBindingSchema
+      .prefault({})
+      .describe('On which addresses of the host ports are published. It counts with isolation off as well.'),
     volumes: volumesSchema.prefault({}).describe('Volumes.'),
     deviceRequests: deviceRequestsSchema.prefault({}).describe('Devices that are described by CDI files.'),
     registryAccess: registryAccessSchema.prefault({}).describe('Which registries may be reached.'),

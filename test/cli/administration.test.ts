@@ -256,3 +256,20 @@ describe('folders that may be mounted', () => {
     await cofferdam.logged(/filesharingAllowedDirectories: .* → absent/);
   });
 });
+
+describe('addresses on which ports are published', () => {
+  it('are those of the host itself alone, where the settings say so', async () => {
+    cofferdam.writeSettings({ portBindingBehavior: { value: 'local-only-port-binding', locked: true } });
+    await cofferdam.logged(/portBindingBehavior\.value: .* → .*local-only/);
+    await cofferdam.docker('create', '--name', 'published', '--publish', '0.0.0.0::80', 'busybox');
+    const bound = '{{(index (index .HostConfig.PortBindings "80/tcp") 0).HostIp}}';
+    expect((await cofferdam.docker('inspect', '--format', bound, 'published')).stdout.trim()).toBe(
+      '127.0.0.1',
+    );
+    expect((await cofferdam.docker('create', '--publish-all', 'busybox')).stderr).toContain(
+      'portBindingBehavior',
+    );
+    await cofferdam.docker('rm', 'published');
+    cofferdam.writeSettings({});
+  });
+});

@@ -49,6 +49,11 @@ const uidMap = async () => parseUidMap(await host.shell('docker run --rm tiny ca
 const pidOf = (name: string) => host.shell(`docker inspect --format '{{.State.Pid}}' ${name}`);
 const mainPid = () => host.shell('systemctl show --property=MainPID --value cofferdam');
 
+const settings = {
+  audit: { journal: true },
+  enhancedContainerIsolation: { value: true, locked: true },
+};
+
 /** What is systemd's and ours alone is tried on one release only. */
 const releases = [
   { suite: 'bookworm', everything: false },
@@ -132,10 +137,6 @@ describe.each(releases)('on Debian $suite with systemd', ({ suite, everything })
         code: 125,
         text: expect.stringContaining('Cannot connect to the Docker daemon'),
       });
-      const settings = {
-        audit: { journal: true },
-        enhancedContainerIsolation: { value: true, locked: true },
-      };
       host.write('etc/cofferdam/admin-settings.json', JSON.stringify(settings));
       await host.shell('systemctl start cofferdam');
       expect(await uidMap()).toMatchObject({ inside: 0, size: 65536 });
@@ -156,6 +157,17 @@ describe.each(releases)('on Debian $suite with systemd', ({ suite, everything })
         caller: { uid: 0, command: 'docker' },
       });
       expect((await host.run('cofferdam', 'audit', '--verify')).code).toBe(0);
+    });
+
+    it('reads its settings again when systemd says so', async () => {
+      const pid = await mainPid();
+      await host.shell('echo "{" > /etc/cofferdam/admin-settings.json; systemctl reload cofferdam');
+      while (
+        !(await host.shell('journalctl --unit cofferdam --output cat')).includes('settings not taken over')
+      )
+        await host.shell('sleep 0.05');
+      expect(await mainPid()).toBe(pid);
+      host.write('etc/cofferdam/admin-settings.json', JSON.stringify(settings));
     });
 
     it('is back after the power was cut', async () => {
