@@ -10,6 +10,7 @@ import { examineHost } from '../doctor/host.js';
 import { examineLedger } from '../doctor/leftovers.js';
 import { probeIsolation } from '../doctor/probe.js';
 import { examineReach } from '../doctor/reach.js';
+import { repair } from '../doctor/repair.js';
 import { EngineClient } from '../engine/client.js';
 import { engineSearchPath, findEngine } from '../engine/find.js';
 import { launcherPaths } from '../runtime/launcher.js';
@@ -62,8 +63,12 @@ async function examine(options: Options, environment: NodeJS.ProcessEnv): Promis
   const socket = await engineSocket(options, status, environment);
   const client = socket === undefined ? undefined : new EngineClient(socket);
   try {
+    const repaired = options.switches.has('repair')
+      ? await repair({ stateDir: options.state, runDir: options.runDir, client })
+      : [];
     const folders = [options.state, ...(client === undefined ? [] : await engineFolders(client))];
     return [
+      ...repaired,
       ...(await examineHost(folders, socket === undefined ? undefined : engineSearchPath(socket).path)),
       ...(client === undefined
         ? [

@@ -277,8 +277,8 @@ class Server implements RuntimeServer {
 /** A claim is made and then written: so long it may be empty. */
 const slotGrace = 5000;
 
-/** Folders of daemons that were killed. */
-function removeDeadFolders(runDir: string): void {
+/** Takes away the folders of daemons that were killed. */
+export function removeDeadFolders(runDir: string): void {
   for (const name of readdirSync(runtimeFolder(runDir))) {
     const [, pid, startTime] = /^daemon-(\d+)-(\d+)$/.exec(name) ?? [];
     if (pid === undefined || startTime === undefined) continue;
