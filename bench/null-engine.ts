@@ -8,6 +8,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 
 const [socket = '', launcher = ''] = process.argv.slice(2);
+// The daemon looks at dockerd's environment for whether builds are isolated, and keeps looking until they are.
+process.title = 'dockerd';
 const containerId = 'c'.repeat(64);
 const imageId = `sha256:${'1'.repeat(64)}`;
 const block = Buffer.alloc(1024 * 1024, 'x');

@@ -111,19 +111,19 @@ export class Stage {
     mkdirSync(folder, { recursive: true });
     const socket = join(folder, 'docker.sock');
     const program = fileURLToPath(new URL('./null-engine.ts', import.meta.url));
-    const child: ChildProcess = spawn(
-      process.execPath,
-      ['--import', 'tsx', program, socket, cofferdamFolders(folder).launcher],
-      { stdio: ['ignore', 'inherit', 'inherit'] },
-    );
+    const { launcher, buildkit } = cofferdamFolders(folder);
+    // A backend must be there, although nothing is ever started with it.
+    const { bin } = await engineFiles('26.1');
+    const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}` };
+    const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', program, socket, launcher], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...env, DOCKER_BUILDKIT_RUNC_COMMAND: join(buildkit, 'runc') },
+    });
     this.#ends.push(() => {
       child.kill('SIGTERM');
     });
     const failure = await untilAnswering(socket, 20_000);
     if (failure) throw new Error(`the null engine: ${failure}`);
-    // A backend must be there, although nothing is ever started with it.
-    const { bin } = await engineFiles('26.1');
-    const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}` };
     const cofferdam = await startCofferdam({ engine: { folder, socket }, env, nodeArgv: this.#nodeArgv });
     this.#ends.push(() => cofferdam.close());
     return { cofferdam, targets: await this.#behindProxies(socket, cofferdam, 'null') };
