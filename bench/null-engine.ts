@@ -62,9 +62,12 @@ const parent = {
   RootFS: { Type: 'layers', Layers: [`sha256:${'a'.repeat(64)}`] },
 };
 
-function json(response: ServerResponse, value: unknown): void {
+function json(response: ServerResponse, value: unknown, status = 200): void {
   const text = JSON.stringify(value);
-  response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) });
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+  });
   response.end(text);
 }
 
@@ -117,7 +120,9 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   else if (/^\/containers\/[^/]+\/json$/.test(path)) json(response, container);
   else if (/^\/images\/.+\/json$/.test(path)) json(response, image);
   else if (path === '/containers/create')
-    request.resume().on('end', () => json(response, { Id: randomBytes(32).toString('hex'), Warnings: [] }));
+    request
+      .resume()
+      .on('end', () => json(response, { Id: randomBytes(32).toString('hex'), Warnings: [] }, 201));
   else {
     response.writeHead(404, { 'Content-Type': 'application/json' });
     response.end('{"message":"the null engine has no such thing"}');

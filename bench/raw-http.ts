@@ -46,7 +46,7 @@ export class KeepAlive {
     const head = this.#received.indexOf('\r\n\r\n');
     if (head === -1) return;
     const text = this.#received.toString('latin1', 0, head);
-    if (!text.startsWith('HTTP/1.1 200')) {
+    if (!/^HTTP\/1\.1 20[01] /.test(text)) {
       this.#failed?.(new Error(text.split('\r\n')[0]));
       return;
     }

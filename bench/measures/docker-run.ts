@@ -165,7 +165,7 @@ const manyFiles =
   'mkdir /many; cd /many; for d in $(seq 200); do mkdir $d; for f in $(seq 100); do echo $f > $d/$f; done; done; tar -C /many -cf /many.tar .';
 
 /** File-system work inside a container: on its own layers, which an isolated one sees through a second overlay. */
-function fileWork(name: string, title: string, script: string): Measure {
+function fileWork(name: string, title: string, script: string, before?: string): Measure {
   return {
     name,
     title,
@@ -175,16 +175,22 @@ function fileWork(name: string, title: string, script: string): Measure {
     // 0.97 × the speed.
     goals: [atMost(1 / 0.97)],
     prepare: (stage) =>
-      onExisting(stage, (cli, container) => timed(cli, 'exec', container, 'sh', '-c', script), {
-        setUp: (cli, container) => cli.must('exec', container, 'sh', '-c', manyFiles),
-      }),
+      onExisting(
+        stage,
+        async (cli, container) => {
+          if (before !== undefined) await cli.must('exec', container, 'sh', '-c', before);
+          return timed(cli, 'exec', container, 'sh', '-c', script);
+        },
+        { setUp: (cli, container) => cli.must('exec', container, 'sh', '-c', manyFiles) },
+      ),
   };
 }
 
 export const untar = fileWork(
   'untar',
   'unpack 20,000 files inside',
-  'rm -rf /out && mkdir /out && tar -C /out -xf /many.tar',
+  'tar -C /out -xf /many.tar',
+  'rm -rf /out && mkdir /out',
 );
 export const readFiles = fileWork(
   'read-files',
