@@ -53,7 +53,10 @@ function parseMountEntry(line: string): MountEntry | undefined {
     propagation,
     type,
     source: unescapeField(source ?? ''),
-    superOptions: splitOptions(unescapeField(superOptions)),
+    // Thousands of overlays name dozens of layers each, and only one of them is looked at.
+    get superOptions() {
+      return splitOptions(unescapeField(superOptions));
+    },
   };
 }
 
