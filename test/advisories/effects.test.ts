@@ -2,6 +2,7 @@
  * Published advisories and known escapes whose proof is what happens inside a container: played on a real engine by a
  * caller without rights, with root in the container.
  */
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -14,9 +15,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Sender } from '../attacks/sender.js';
 import { caller, Stage } from '../attacks/stage.js';
+import { tarArchive } from '../attacks/tar.js';
 import { type EngineVersion, engineVersions } from '../support/engines.js';
 
 const version: EngineVersion = engineVersions.at(-1) ?? '28.5';
@@ -210,6 +213,26 @@ describe('the kernel and other containers', () => {
 });
 
 describe('files on their way in and out', () => {
+  test('CVE-2026-41567: no program of an image unpacks what is copied in', async () => {
+    const trap = 'printf "#!/bin/sh\\ntouch /ran; cat" > $file; chmod 755 $file';
+    const places = 'for file in /bin/xz /bin/unpigz /usr/bin/xz /usr/bin/unpigz';
+    const script = `mkdir -p /usr/bin; ${places}; do rm -f $file; ${trap}; done`;
+    await stage.must('run', '--name=trap', '--network=none', 'alpine', 'sh', '-c', script);
+    const letter = { name: 'letter', type: '0', mode: '0644', uid: 0, link: '', text: 'hello' } as const;
+    const archive = tarArchive([letter]);
+    const packed = [gzipSync(archive), execFileSync('xz', ['--stdout'], { input: archive })];
+    for (const [index, body] of packed.entries()) {
+      const path = `/containers/trap/archive?path=/srv${index}`;
+      await stage.must('cp', `${home}/dir`, `trap:/srv${index}`);
+      const headers = { 'Content-Type': 'application/x-tar' };
+      const { status, text } = await stage.send({ method: 'PUT', path, body, headers });
+      expect(status, text).toBe(200);
+      expect(await stage.must('cp', `trap:/srv${index}/letter`, '-')).toContain('hello');
+    }
+    expect((await stage.docker('cp', 'trap:/ran', '-')).stderr).toContain('Could not find the file');
+    await stage.must('rm', 'trap');
+  });
+
   test('CVE-2026-17106: links in an archive lead nowhere outside of the container', async () => {
     const folder = join(home, 'archive');
     mkdirSync(folder);
