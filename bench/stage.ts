@@ -136,6 +136,13 @@ export class Stage {
     return cli;
   }
 
+  /** Something to undo when everything is over. */
+  onClose(end: () => Promise<unknown>): void {
+    this.#ends.push(async () => {
+      await end();
+    });
+  }
+
   async close(): Promise<void> {
     for (const end of this.#ends.reverse()) await end();
     rmSync(this.folder, { recursive: true, force: true });

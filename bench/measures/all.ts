@@ -3,6 +3,7 @@ import type { Measure } from '../measure.js';
 import { allocate } from './allocator.js';
 import { bindRun, bindWork } from './bind-mounts.js';
 import { copyOut, nullBulk, saveImage } from './bulk.js';
+import { containerSocket, containerSocketMemory } from './container-sockets.js';
 import { inspectedCreate, socketCreates } from './creates.js';
 import { build, dockerExec, dockerRun, dockerStart, randomReads, readFiles, untar } from './docker-run.js';
 import { judgedBuild, judgedContext } from './judged-builds.js';
@@ -27,6 +28,8 @@ export const measures: readonly Measure[] = [
   ...throughputs,
   inspectedCreate,
   ...socketCreates,
+  containerSocket,
+  containerSocketMemory,
   allocate,
   echo,
   eventStreams,
