@@ -190,7 +190,7 @@ export const commands: readonly Command[] = [
     name: 'doctor',
     summary: 'Prove that isolation works here, and say what is missing.',
     description: [
-      "Tries what isolation needs: the kernel, mounts with shifted owners on the file systems in use, the backend, the engine and its runtimes, the ledger, and who reaches the engine past cofferdam. Then it starts a real container and a real build, made from the host's own shell, and looks which ids they have.",
+      "Tries what isolation needs: the kernel, mounts with shifted owners on the file systems in use, the backend, the engine and its runtimes, the ledger, and who reaches the engine past cofferdam. Then it starts a real container, and a real build by each of the engine’s builders, made from the host's own shell, and looks which ids they have.",
       'With --repair it first takes away what only a crash of the whole machine can leave: mounts of starts that are over, and files of the ledger that a power cut has torn, which are moved aside where no container of the engine needs them.',
       'Each line says ok, not ok, or what could be better, and what to do.',
     ],

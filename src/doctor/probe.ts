@@ -1,6 +1,7 @@
 /**
- * The proof: a real container and a real build, made from nothing but the host's own shell, that say which ids they
- * really have. Sent the way a client would send it. What is made is removed again, also when something fails.
+ * The proof: a real container, and a real build by each of the engine's builders, made from nothing but the host's own
+ * shell, that say which ids they really have. Sent the way a client would send it. What is made is removed again, also
+ * when something fails.
  */
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -18,6 +19,10 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { requestOverSocket, type SocketAnswer, type SocketRequest } from '../system/unix-http.js';
 import { bad, type Check, guarded, ok } from './check.js';
+
+const cacheSchema = z.object({
+  BuildCache: z.array(z.object({ ID: z.string(), Description: z.string() })).nullish(),
+});
 
 const wholeHost = 4_294_967_295;
 /** The shell reads the map by itself: the image has no other program. */
@@ -52,17 +57,31 @@ class Probe {
     return verdict('probe container', logs.body.toString('latin1'));
   }
 
+  /** Builds with the engine's first builder, whose RUN steps are containers of the engine. */
   async build(): Promise<Check> {
+    const answer = await this.#build('');
+    return verdict('probe build', answer);
+  }
+
+  /** Builds with BuildKit, which starts RUN steps by itself. It tells of its progress in base64. */
+  async buildkit(): Promise<Check> {
+    const answer = await this.#build('&version=2&nocache=1');
+    const told = [...answer.matchAll(/"aux":"([A-Za-z0-9+/=]+)"/g)];
+    const progress = told.map(([, part]) => Buffer.from(part ?? '', 'base64').toString('latin1')).join('\n');
+    return verdict('probe build by BuildKit', mapIn(progress) === undefined ? answer : progress);
+  }
+
+  async #build(more: string): Promise<string> {
     const context = join(this.#folder, 'context');
     mkdirSync(context, { recursive: true });
-    writeFileSync(join(context, 'Dockerfile'), `FROM ${this.#name}\nRUN ${readMap}\n`);
+    writeFileSync(join(context, 'Dockerfile'), `FROM ${this.#name}\nRUN : ${this.#name}; ${readMap}\n`);
     const answer = await this.#succeed({
       method: 'POST',
-      path: `/build?t=${this.#name}-build&rm=1&forcerm=1&networkmode=none`,
+      path: `/build?t=${this.#name}-build&rm=1&forcerm=1&networkmode=none${more}`,
       body: archive(context),
       contentType: 'application/x-tar',
     });
-    return verdict('probe build', answer.body.toString());
+    return answer.body.toString();
   }
 
   async remove(): Promise<void> {
@@ -74,7 +93,20 @@ class Probe {
       // What was never made can't be removed: nothing to report.
       await requestOverSocket(this.socket, { method: 'DELETE', path }).catch(() => undefined);
     }
+    // The engine has a size limit of its own for its build cache: to fail here is no finding.
+    await this.#forgetBuild().catch(() => undefined);
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Removes the step from BuildKit's cache; the tar archive of the context is left to its garbage collection. */
+  async #forgetBuild(): Promise<void> {
+    const answer = await this.#succeed({ method: 'GET', path: '/system/df?type=build-cache' });
+    const { BuildCache } = cacheSchema.parse(JSON.parse(answer.body.toString()));
+    const own = (BuildCache ?? []).filter(({ Description }) => Description.includes(this.#name));
+    for (const { ID } of own) {
+      const filters = encodeURIComponent(JSON.stringify({ id: { [ID]: true } }));
+      await this.#succeed({ method: 'POST', path: `/build/prune?all=1&filters=${filters}` });
+    }
   }
 
   async #importImage(): Promise<void> {
@@ -103,6 +135,9 @@ class Probe {
 }
 
 function messageOf(text: string): string {
+  // A build that fails says so in the last of many lines.
+  const [, error] = /"error":("(?:[^"\\]|\\.)*")/.exec(text) ?? [];
+  if (error !== undefined) return z.string().parse(JSON.parse(error));
   try {
     return z.object({ message: z.string() }).parse(JSON.parse(text)).message;
   } catch {
@@ -135,18 +170,25 @@ function linkage(program: string): { status: number; text: string } {
   }
 }
 
-function verdict(name: string, output: string): Check {
+/** What a probe said about its ids: `inside outside size`. */
+function mapIn(output: string): readonly [string, number, number] | undefined {
   const [, inside, outside, size] = /uid_map (\d+) (\d+) (\d+)/.exec(output) ?? [];
-  if (inside === undefined || outside === undefined || size === undefined) {
+  return inside === undefined ? undefined : [inside, Number(outside), Number(size)];
+}
+
+function verdict(name: string, output: string): Check {
+  const found = mapIn(output);
+  if (found === undefined) {
     return bad(
       name,
       `it did not say its ids: ${messageOf(output).slice(0, 300)}`,
       'see the log of the daemon and of the engine',
     );
   }
+  const [inside, outside, size] = found;
   const map = `${inside} ${outside} ${size}`;
-  return Number(size) < wholeHost && Number(outside) > 0
-    ? ok(name, `runs as ids ${outside} to ${Number(outside) + Number(size) - 1} of the host (uid_map ${map})`)
+  return size < wholeHost && outside > 0
+    ? ok(name, `runs as ids ${outside} to ${outside + size - 1} of the host (uid_map ${map})`)
     : bad(
         name,
         `runs with the host's own ids (uid_map ${map})`,
@@ -154,7 +196,7 @@ function verdict(name: string, output: string): Check {
       );
 }
 
-/** Runs both probes over a Docker socket. */
+/** Runs the probes over a Docker socket. */
 export async function probeIsolation(socket: string): Promise<Check[]> {
   const probe = new Probe(socket);
   try {
@@ -164,7 +206,12 @@ export async function probeIsolation(socket: string): Promise<Check[]> {
     const build = await guarded('probe build', 'see the log of the daemon and of the engine', () =>
       probe.build(),
     );
-    return [container, build];
+    const buildkit = await guarded(
+      'probe build by BuildKit',
+      'see the log of the daemon and of the engine',
+      () => probe.buildkit(),
+    );
+    return [container, build, buildkit];
   } finally {
     await probe.remove();
   }

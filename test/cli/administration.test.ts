@@ -181,12 +181,15 @@ describe('doctor', () => {
     );
     expect(found.get('probe container')?.detail).toMatch(/uid_map 0 [1-9]\d+ 65536/);
     expect(found.get('probe build')?.detail).toMatch(/uid_map 0 [1-9]\d+ 65536/);
+    expect(found.get('probe build by BuildKit')?.detail).toMatch(/uid_map 0 [1-9]\d+ 65536/);
     expect(found.get('containers')).toMatchObject({ outcome: 'warning', detail: 'not isolated: plain' });
     const left = await engine.docker('ps', '--all', '--format={{.Names}} {{.Image}}');
     expect(left.stdout).not.toContain('cofferdam-doctor');
     expect((await engine.docker('images', '--format={{.Repository}}')).stdout).not.toContain(
       'cofferdam-doctor',
     );
+    const cache = await engine.docker('system', 'df', '--verbose', '--format={{json .BuildCache}}');
+    expect(cache.stdout).not.toContain('cofferdam-doctor');
   });
 
   it('names a container that has the real socket', async () => {

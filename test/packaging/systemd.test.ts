@@ -103,6 +103,7 @@ describe.each(releases)('on Debian $suite with systemd', ({ suite, everything })
     const doctor = await host.run('cofferdam', 'doctor');
     expect(doctor.text).toMatch(/^ok +build runtime/m);
     expect(doctor.text).toMatch(/^ok +probe build: runs as ids [1-9]/m);
+    expect(doctor.text).toMatch(/^ok +probe build by BuildKit: runs as ids [1-9]/m);
     expect(doctor.text).toMatch(/^ok +TCP ports of the engine: none$/m);
     expect(doctor.text).toMatch(/^ok +processes at the engine's socket: none$/m);
     expect(doctor.code).toBe(0);
