@@ -18,6 +18,7 @@ import {
 import { type GrpcJudge, type GrpcRefusal, grpcStatus } from '../registry/buildkit/grpc-judge.js';
 import type { GrpcWatcher } from './grpc.js';
 import { framed, MalformedMessage, MessageReader } from './grpc-messages.js';
+import type { LongFields } from './long-fields.js';
 
 /** A call as the client's session announced it. */
 export interface IncomingCall {
@@ -28,10 +29,17 @@ export interface IncomingCall {
   readonly ended: boolean;
 }
 
+/** The engine's side. */
+export interface Upstream {
+  readonly session: ClientHttp2Session;
+  /** Keeps the values of its fields that Node can't read. */
+  readonly longFields: LongFields;
+}
+
 /** Carries a call over, or answers it with a refusal. */
 export function carryCall(
   incoming: IncomingCall,
-  upstream: ClientHttp2Session,
+  upstream: Upstream,
   judge: GrpcJudge,
   watcher: GrpcWatcher,
 ): void {
@@ -48,18 +56,14 @@ class Call {
   readonly #stream: ServerHttp2Stream;
   readonly #headers: OutgoingHttpHeaders;
   readonly #ended: boolean;
-  readonly #upstream: ClientHttp2Session;
+  readonly #upstream: Upstream;
   readonly #watcher: GrpcWatcher;
   #request: ClientHttp2Stream | undefined;
   #trailers: OutgoingHttpHeaders | undefined;
   #answered = false;
   #clientEnded: boolean;
 
-  constructor(
-    { stream, rawHeaders, ended }: IncomingCall,
-    upstream: ClientHttp2Session,
-    watcher: GrpcWatcher,
-  ) {
+  constructor({ stream, rawHeaders, ended }: IncomingCall, upstream: Upstream, watcher: GrpcWatcher) {
     this.#stream = stream;
     this.#headers = rebuildHeaders(rawHeaders);
     this.#ended = ended;
@@ -184,7 +188,7 @@ class Call {
   #open(endStream: boolean): ClientHttp2Stream | undefined {
     let request: ClientHttp2Stream;
     try {
-      request = this.#upstream.request(this.#headers, { endStream });
+      request = this.#upstream.session.request(this.#headers, { endStream });
     } catch {
       this.#stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return undefined;
@@ -194,17 +198,24 @@ class Call {
     return request;
   }
 
+  /** The engine's fields with the values that they had. */
+  #whole(rawHeaders: readonly string[]): OutgoingHttpHeaders {
+    const { longFields } = this.#upstream;
+    const whole = rawHeaders.map((text, at) => (at % 2 === 0 ? text : longFields.original(text)));
+    return rebuildHeaders(whole);
+  }
+
   #returnAnswer(request: ClientHttp2Stream): void {
     const stream = this.#stream;
     request.on('error', () => undefined);
     request.on('response', (_headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]) => {
       if (stream.destroyed || stream.headersSent) return;
       const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-      stream.respond(rebuildHeaders(rawHeaders), endStream ? { endStream } : { waitForTrailers: true });
+      stream.respond(this.#whole(rawHeaders), endStream ? { endStream } : { waitForTrailers: true });
       this.#answered = endStream;
     });
     request.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) => {
-      this.#trailers = rebuildHeaders(rawHeaders);
+      this.#trailers = this.#whole(rawHeaders);
     });
     request.on('data', (bytes: Buffer) => {
       if (!stream.destroyed && !stream.write(bytes)) request.pause();

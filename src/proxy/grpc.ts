@@ -19,6 +19,7 @@ import type { Socket } from 'node:net';
 import type { GrpcJudge, GrpcRefusal } from '../registry/buildkit/grpc-judge.js';
 import type { ClientEnd } from './client-connection.js';
 import { carryCall } from './grpc-call.js';
+import { LongFields, shortened } from './long-fields.js';
 
 /** Window of a stream and of a session, in bytes: enough that one build's progress never waits for round trips. */
 const windowBytes = 1 << 20;
@@ -55,19 +56,21 @@ export function terminateGrpc(
 ): Promise<void> {
   if (client.early !== undefined && !client.ended) client.socket.unshift(client.early);
   const server = performServerHandshake(client.socket, sessionOptions);
-  const upstream = connect('http://docker', { ...sessionOptions, createConnection: () => engine });
+  const longFields = new LongFields();
+  const socket = shortened(engine, longFields);
+  const upstream = connect('http://docker', { ...sessionOptions, createConnection: () => socket });
   widen(server);
   upstream.once('connect', () => widen(upstream));
   server.on(
     'stream',
     (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]) => {
       const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-      carryCall({ stream, rawHeaders, ended }, upstream, judge, watcher);
+      carryCall({ stream, rawHeaders, ended }, { session: upstream, longFields }, judge, watcher);
     },
   );
   // Our sockets may stay half open; an HTTP/2 connection never does.
   client.socket.once('end', () => server.destroy());
-  engine.once('end', () => upstream.destroy());
+  socket.once('end', () => upstream.destroy());
   return Promise.all([join(server, upstream), join(upstream, server)]).then(() => undefined);
 }
 

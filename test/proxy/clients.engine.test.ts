@@ -149,7 +149,12 @@ describe.each(engineVersions)('engine %s', (version) => {
           '',
         ].join('\n'),
       );
-      writeFileSync(join(folder, 'broken.Dockerfile'), 'FROM busybox\nRUN echo reason >&2 && exit 9\n');
+      // BuildKit tells of the failure with the whole file in one header field.
+      const comments = '# nothing to see here, and nothing there\n'.repeat(5000);
+      writeFileSync(
+        join(folder, 'broken.Dockerfile'),
+        `FROM busybox\n${comments}RUN echo reason >&2 && exit 9\n`,
+      );
       const target = {
         target: 'base',
         tags: ['baked'],
@@ -217,7 +222,11 @@ describe.each(engineVersions)('engine %s', (version) => {
           files,
           baked: baked.code,
           image: (await cli.run(['run', '--rm', '--network', 'none', 'baked', 'cat', '/from-secret'])).stdout,
-          broken: [broken.code, broken.stderr.includes('reason'), broken.stderr.includes('exit code: 9')],
+          broken: [
+            broken.code,
+            broken.stderr.includes('5002 | >>> RUN'),
+            broken.stderr.includes('exit code: 9'),
+          ],
           listed,
           used: [used.code, used.stdout.includes('Reclaimable')],
           pruned: pruned.code,

@@ -256,7 +256,7 @@ describe('the end of a call', () => {
     await new Promise((resolve) => stream.once('response', resolve));
     client.destroy();
     await expect.poll(() => engineSession?.destroyed, { timeout: 1000 }).toBe(true);
-    await expect.poll(() => proxy.proxy.connections).toBe(0);
+    await expect.poll(() => Object.values(proxy.proxy.connections)).toEqual([0, 0, 0, 0]);
   });
 });
 

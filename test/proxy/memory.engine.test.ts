@@ -66,7 +66,7 @@ it('an image of 2 GiB is imported, saved and loaded', async () => {
   await shell('docker rmi huge');
   expect(await growthWhile(() => shell(`docker load < ${image}`))).toBeLessThan(growth);
   rmSync(image);
-});
+}, 300_000);
 
 it('a client that reads slowly gets everything, and nothing piles up', async () => {
   const id = await cofferdam.cli.must('create', '--network', 'none', 'huge', 'true');

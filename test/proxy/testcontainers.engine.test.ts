@@ -59,7 +59,7 @@ async function runSuite(
   const environment = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   const outcome = await host.inNetwork('env', ...environment, process.execPath, suite);
   const containers = () => cli.must('ps', '--all', '--format', '{{.Image}}');
-  await expect.poll(containers, { timeout: 20_000 }).toBe('');
+  await expect.poll(containers, { timeout: 60_000 }).toBe('');
   return { ...outcome, left: await containers() };
 }
 
@@ -69,4 +69,4 @@ it('a suite that ends without cleaning up leaves nothing: its reaper removes eve
   expect(through).toEqual(direct);
   expect(through).toMatchObject({ code: 0, left: '' });
   expect(JSON.parse(through.stdout)).toEqual({ status: 200, text: 'hello\n' });
-});
+}, 240_000);
