@@ -21,6 +21,7 @@ import { logDrivers } from './log-drivers.js';
 import { networkCreation } from './network-creation.js';
 import { otherCallers } from './other-callers.js';
 import { portBindings } from './port-bindings.js';
+import { processLists } from './process-lists.js';
 import { registryRules } from './registry-rules.js';
 import { remoteAddresses } from './remote-addresses.js';
 import type { Rule } from './rule.js';
@@ -53,6 +54,7 @@ export const rules: readonly Rule[] = [
   fileSharing,
   volumeDrivers,
   archivePaths,
+  processLists,
   annotations,
   runtimeSwitches,
   workingDirectories,
