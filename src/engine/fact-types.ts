@@ -118,6 +118,8 @@ export interface PathFacts {
   readonly sharedGids?: readonly number[];
   /** The first folder on the way that the caller can't search, or the last error's name. */
   readonly refusedAt?: string;
+  /** A mount below it that a copy without the mounts below it would leave out, and one that any copy leaves out. */
+  readonly covered?: { readonly byMount?: string; readonly byUnbindable?: string };
   /** True when the path is, contains or lies in a place that no container may reach. */
   readonly restricted?: string;
   /** True when it lies outside of the folders that may be mounted at all. */

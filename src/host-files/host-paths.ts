@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import type { Settings, SharedFolder } from '../settings/schema.js';
 import { withCallerCredentials } from '../system/caller-credentials.js';
+import { type MountEntry, MountTable } from '../system/mount-table.js';
 import type { Caller } from '../uid-allocator/record.js';
 import { type Found, type Reached, reach } from './reach.js';
 import { type OwnPlaces, restriction } from './restricted.js';
@@ -22,6 +23,8 @@ export interface HostPath extends Partial<Found> {
   readonly unshared?: true;
   /** The group that owns it, when the settings let this caller use that group's files as its own. */
   readonly sharedGids?: readonly number[];
+  /** A mount below it, and one that can't be copied: without them, what they cover would show. */
+  readonly covered?: { readonly byMount: string; readonly byUnbindable?: string };
 }
 
 export class HostPaths {
@@ -51,13 +54,16 @@ export class HostPaths {
     const reached = reach(path, caller);
     if (reached.kind === 'found') {
       const { found } = reached;
-      const restricted = restriction(found.real, found, own, settings);
+      const table = MountTable.read();
+      const restricted = restriction(found.real, found, own, settings, table);
       const gids = sharedGroups(settings.groups, caller, found.ownerGid);
+      const covered = coveredBy(table.below(found.real));
       return {
         ...found,
         ...(restricted !== undefined && { restricted }),
         ...unshared(found.real, caller, shared),
         ...(gids.length > 0 && { sharedGids: gids }),
+        ...(covered !== undefined && { covered }),
       };
     }
     const where = this.#placeOfMissing(path, caller, reached);
@@ -117,6 +123,16 @@ function unshared(
   folders: readonly SharedFolder[] | undefined,
 ): Pick<HostPath, 'unshared'> {
   return folders === undefined || isShared(real, uid, folders) ? {} : { unshared: true };
+}
+
+function coveredBy(below: readonly MountEntry[]): HostPath['covered'] {
+  const [first] = below;
+  if (first === undefined) return undefined;
+  const unbindable = below.find(({ propagation }) => propagation.includes('unbindable'));
+  return {
+    byMount: first.mountPoint,
+    ...(unbindable !== undefined && { byUnbindable: unbindable.mountPoint }),
+  };
 }
 
 /** mkdir -p whose folders have mode 0755 whatever the process's umask; those that are there stay as they are. */

@@ -9,6 +9,7 @@ import { parseQuery } from '../engine/query.js';
 import { apiVersionProblem } from '../engine/routes.js';
 import { apply, collectNeeds, evaluate, lookUp, type Verdict } from '../rules/evaluate.js';
 import { missingContainer, nameInFull } from '../rules/named-objects.js';
+import { withPinnedBinds } from '../rules/pinned-binds.js';
 import type { Denial, EngineFacts, Facts, JudgedRequest, Rule } from '../rules/rule.js';
 import type { ProxyContext } from './context.js';
 import type { Exchange } from './exchange.js';
@@ -104,9 +105,10 @@ export async function judge(
   const applied = verdict.sets.length === 0 ? request : apply(request, verdict.sets);
   const named = nameInFull(request, applied, facts);
   const missing = missingContainer(request, facts, collectNeeds(rules, request));
+  const known = withSources(named.request, named.facts, proxy);
   return {
-    request: named.request,
-    facts: withSources(named.request, named.facts, proxy),
+    request: withPinnedBinds(named.request, known),
+    facts: known,
     verdict,
     ...(missing === undefined ? {} : { missing }),
   };

@@ -146,9 +146,15 @@ function restricted(field: string, path: string, place: string): Denial {
 /** How the source would be mounted: what of it would change the host itself. */
 function refuseManner(
   request: JudgedRequest,
-  { field, path, destination, words }: HostSource,
+  { field, path, destination, words, uncovers }: HostSource,
   facts: PathFacts | undefined,
 ): Denial | undefined {
+  const { byMount, byUnbindable } = facts?.covered ?? {};
+  const uncovered = uncovers === true ? byMount : byUnbindable;
+  if (uncovered !== undefined && !isRootCaller(request.caller)) {
+    const remedy = 'Mount it with the mounts below it, or mount another folder.';
+    return deny(field, `${path} without ${uncovered} would show what that mount covers`, remedy);
+  }
   const shared = words.find((word) => word === 'shared' || word === 'rshared');
   if (shared !== undefined) {
     const remedy = 'Use rslave: mounts of the host then appear in the container.';

@@ -2,6 +2,7 @@
  * Every host path that a request brings into a container, by whatever way: a bind, a volume that is one, the mounts of
  * another container. What this list misses can't be approved, and the runtime then refuses the mount.
  */
+import { posix } from 'node:path';
 import { containerReferences } from './container-references.js';
 import { bindDevice, volumeKind } from './local-volumes.js';
 import { type MountWish, mountList, optionsAt } from './mount-wishes.js';
@@ -18,6 +19,8 @@ export interface HostSource {
   readonly words: readonly string[];
   /** True when the engine would make a missing source as a folder owned by root. */
   readonly createsSource: boolean;
+  /** True when mounts below the source stay out, so that what they cover would show. */
+  readonly uncovers?: boolean;
 }
 
 /** Facts to be looked up first: what the request itself names. */
@@ -54,7 +57,8 @@ export function hostSources(request: JudgedRequest, facts: Facts): readonly Host
 function wishSources(wish: MountWish, facts: Facts): readonly HostSource[] {
   const { field, destination, readOnly, words, createsSource } = wish;
   if (wish.kind === 'host') {
-    return [{ field, way: 'bind', path: wish.source, destination, readOnly, words, createsSource }];
+    const uncovers = wish.uncovers === true;
+    return [{ field, way: 'bind', path: wish.source, destination, readOnly, words, createsSource, uncovers }];
   }
   if (wish.kind !== 'volume') return [];
   const existing = wish.source === '' ? undefined : facts.volume(wish.source);
@@ -64,7 +68,7 @@ function wishSources(wish: MountWish, facts: Facts): readonly HostSource[] {
   const common = {
     field,
     way: 'volume' as const,
-    path: kind.device,
+    path: posix.resolve(kind.device, posix.resolve('/', wish.subpath ?? '').slice(1)),
     destination,
     words,
     createsSource: false,
@@ -100,9 +104,8 @@ function inheritedSources({ field, readOnly, mount }: Inherited, facts: Facts): 
   if (path === undefined) return [];
   const onlyRead = readOnly || (kind?.kind === 'bind' && kind.readOnly);
   const { destination } = mount;
-  return [
-    { field, way: 'inherited', path, destination, readOnly: onlyRead, words: [], createsSource: false },
-  ];
+  const createsSource = mount.type === 'bind';
+  return [{ field, way: 'inherited', path, destination, readOnly: onlyRead, words: [], createsSource }];
 }
 
 function volumeCreateNeeds(request: JudgedRequest): readonly Need[] {

@@ -24,6 +24,10 @@ export interface MountWish {
   /** Volume driver and options given inline. */
   readonly driver: string;
   readonly options: VolumeOptions;
+  /** Folder in the volume that is mounted in its place. */
+  readonly subpath?: string;
+  /** True when the mounts below the source stay out: what they cover then shows. */
+  readonly uncovers?: boolean;
 }
 
 /** A mount that can't be read as anything the engine knows. */
@@ -123,7 +127,10 @@ function mount(request: JudgedRequest, field: string): Part {
   };
   switch (text('Type')) {
     case 'bind':
-      return hostMount(common, text('BindOptions/Propagation'), flag('BindOptions/CreateMountpoint'));
+      return {
+        ...hostMount(common, text('BindOptions/Propagation'), flag('BindOptions/CreateMountpoint')),
+        uncovers: flag('BindOptions/NonRecursive'),
+      };
     case 'volume':
       return volumeMount(request, common);
     case 'tmpfs':
@@ -166,6 +173,7 @@ function volumeMount(request: JudgedRequest, common: Common): Part {
     kind: 'volume',
     words: noCopy ? ['nocopy'] : [],
     driver: textAt(request.body, `${config}/Name`),
+    subpath: textAt(request.body, `${common.field}/VolumeOptions/Subpath`),
     options: optionsAt(request, `${config}/Options`),
   };
 }

@@ -2,7 +2,7 @@
  * What a user has the engine do as the host's root, by what lies in its images and volumes or by when it starts a
  * container. All of it succeeds on plain dockerd.
  */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../../src/engine/embedded/command.js';
 import { type Attack, secret } from './entering-attacks.js';
@@ -64,6 +64,33 @@ export const engineAttacks: readonly Attack[] = [
       return owned;
     },
   })),
+  ...(['a start', 'a start by --volumes-from'] as const).map((way, index) => ({
+    name: `have a missing source made where only root may, at ${way}`,
+    run: async (world: World) => {
+      const name = `made-${index}`;
+      await world.mallory.shell(`mkdir -p ${name}`);
+      const bind = ['-v', `${world.mallory.home}/${name}/by-start-${index}:/w`];
+      const create = ['create', '--network=none'];
+      let id = await world.mallory.must(world.cli, ...create, ...bind, 'busybox', 'true');
+      if (index === 1)
+        id = await world.mallory.must(world.cli, ...create, `--volumes-from=${id}`, 'busybox', 'true');
+      await world.mallory.shell(`rm -rf ${name} && ln -s ${world.system} ${name}`);
+      await world.as(world.mallory, 'start', '--attach', id);
+      return existsSync(join(world.system, `by-start-${index}`));
+    },
+  })),
+  {
+    name: 'see what a mount covers',
+    run: async (world) => {
+      const place = join(world.base, 'covered');
+      mkdirSync(join(place, 'inner'), { recursive: true });
+      writeFileSync(join(place, 'inner/below'), secret);
+      await mustRun('mount', ['-t', 'tmpfs', '-o', 'mode=700', 'none', join(place, 'inner')]);
+      const bind = `type=bind,src=${place},dst=/s,bind-nonrecursive`;
+      const run = ['run', '--rm', '--network=none', '--mount', bind, 'busybox', 'cat', '/s/inner/below'];
+      return (await world.as(world.mallory, ...run)).stdout.includes(secret);
+    },
+  },
   {
     name: 'read a disk of the host by a device node in an image',
     run: (world) =>

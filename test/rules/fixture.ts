@@ -62,6 +62,7 @@ const pathSchema = z.object({
   refusedAt: z.string().optional(),
   restricted: z.string().optional(),
   unshared: z.literal(true).optional(),
+  covered: z.object({ byMount: z.string(), byUnbindable: z.string().optional() }).optional(),
 });
 
 export const fixtureSchema = z.strictObject({
@@ -245,7 +246,8 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
       if (!known({ kind: 'path', path })) return undefined;
       const found = fixture.paths[path];
       if (found === undefined) return undefined;
-      const { device, inode, real, type, ownerUid, ownerGid, refusedAt, restricted, unshared } = found;
+      const { device, inode, real, type, ownerUid, ownerGid, refusedAt, restricted, unshared, covered } =
+        found;
       const facts: PathFacts = {
         ...(real === undefined ? {} : { real }),
         ...(device === undefined ? {} : { device: BigInt(device) }),
@@ -256,6 +258,14 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
         ...(refusedAt === undefined ? {} : { refusedAt }),
         ...(restricted === undefined ? {} : { restricted }),
         ...(unshared === undefined ? {} : { unshared }),
+        ...(covered === undefined
+          ? {}
+          : {
+              covered: {
+                byMount: covered.byMount,
+                ...(covered.byUnbindable !== undefined && { byUnbindable: covered.byUnbindable }),
+              },
+            }),
       };
       return facts;
     },
