@@ -58,6 +58,8 @@ class Call {
   readonly #ended: boolean;
   readonly #upstream: Upstream;
   readonly #watcher: GrpcWatcher;
+  /** What is said of the answer's status; unchanged for calls that pass. */
+  #status: (rawHeaders: readonly string[]) => readonly string[] = (rawHeaders) => rawHeaders;
   #request: ClientHttp2Stream | undefined;
   #trailers: OutgoingHttpHeaders | undefined;
   #answered = false;
@@ -97,6 +99,7 @@ class Call {
   /** Each message is judged before the engine gets it, in its turn. */
   inspect(judge: GrpcJudge): void {
     const stream = this.#stream;
+    this.#status = (rawHeaders) => judge.status?.(rawHeaders) ?? rawHeaders;
     const reader = new MessageReader();
     const judgeBytes = async (bytes: Buffer): Promise<void> => {
       for (const message of reader.push(bytes)) {

@@ -32,7 +32,8 @@ const kinds: readonly Kind[] = [
 ];
 
 const restricted = 'has been restricted by your administrators';
-const byPolicy = 'denied by policy';
+// BuildKit's own denial, with our text behind it.
+const byPolicy = /denied by policy: registry access to .* has been restricted by your administrators/;
 
 describe.each(kinds)('engine $title', ({ options }) => {
   let engine: Engine;
@@ -146,7 +147,7 @@ describe.each(kinds)('engine $title', ({ options }) => {
   }
 
   /** Tries a door without a list, where it must connect, and with one, where it must not. */
-  async function expectClosed(door: Door, words: string): Promise<void> {
+  async function expectClosed(door: Door, words: string | RegExp): Promise<void> {
     const forget = async () => {
       if (options.version !== '20.10') await engine.cli.run(['buildx', 'prune', '-af']);
       await engine.cli.run(['rmi', '-f', `${evil.address}/team/base:1`]);
@@ -164,7 +165,7 @@ describe.each(kinds)('engine $title', ({ options }) => {
     });
     expect(contacts).toBe(0);
     expect(result?.code).not.toBe(0);
-    expect(`${result?.stderr}${result?.stdout}`).toContain(words);
+    expect(`${result?.stderr}${result?.stdout}`).toMatch(words);
     expect(await objects()).toEqual(before);
   }
 
@@ -221,7 +222,7 @@ describe.each(kinds)('engine $title', ({ options }) => {
     return;
   }
 
-  const buildDoors: readonly (readonly [string, Door, string])[] = [
+  const buildDoors: readonly (readonly [string, Door, string | RegExp])[] = [
     ['FROM', build((host) => `FROM ${host}/team/base:1`), byPolicy],
     ['FROM with --pull', build((host) => `FROM ${host}/team/base:1`, '--pull'), byPolicy],
     ['FROM by digest', build((host) => `FROM ${host}/team/base@sha256:${'a'.repeat(64)}`), byPolicy],
@@ -357,7 +358,7 @@ describe.each(kinds)('engine $title', ({ options }) => {
     expect(contacts).toBe(0);
     list([{ address: good.address }], { localImages: false });
     const refused = await build(dockerfile)(cli, evil.address, good.address);
-    expect(refused.stderr).toContain(byPolicy);
+    expect(refused.stderr).toMatch(byPolicy);
     await engine.cli.must('rmi', `${evil.address}/team/local:1`);
   });
 

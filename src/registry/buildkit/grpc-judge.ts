@@ -30,4 +30,9 @@ export interface GrpcJudge {
   method(path: string): 'pass' | 'inspect' | GrpcRefusal;
   /** Judges one message of an inspected call: its bytes without the gRPC frame's head, uncompressed. */
   message(path: string, message: Uint8Array): Promise<GrpcVerdict>;
+  /**
+   * The header fields that end the engine's answer to an inspected call, as the client is to get them.
+   * @param rawHeaders names and values in turns
+   */
+  status?(rawHeaders: readonly string[]): readonly string[];
 }

@@ -14,6 +14,7 @@ import {
   judgeFrontendSources,
   pushes,
 } from './exchange.js';
+import { explainStatus } from './explanation.js';
 import { type GrpcJudge, type GrpcVerdict, grpcStatus } from './grpc-judge.js';
 import { inspected, methodKind } from './methods.js';
 import { judgeDefinition, judgeImage, judgePowers } from './operations.js';
@@ -155,6 +156,10 @@ class BuildkitJudge implements GrpcJudge {
       const text = `enhanced container isolation: the build request can't be read for sure: ${error.message}`;
       return { kind: 'deny', status: grpcStatus.invalidArgument, message: text, setting: 'none' };
     }
+  }
+
+  status(rawHeaders: readonly string[]): readonly string[] {
+    return isRestricted(this.#settings) ? explainStatus(rawHeaders, this.#settings) : rawHeaders;
   }
 
   async #judge(path: string, bytes: Uint8Array, settings: Settings): Promise<GrpcVerdict> {
