@@ -205,7 +205,7 @@ class Call {
   #whole(rawHeaders: readonly string[]): OutgoingHttpHeaders {
     const { longFields } = this.#upstream;
     const whole = rawHeaders.map((text, at) => (at % 2 === 0 ? text : longFields.original(text)));
-    return rebuildHeaders(whole);
+    return rebuildHeaders(this.#status(whole));
   }
 
   #returnAnswer(request: ClientHttp2Stream): void {
