@@ -15,11 +15,14 @@ export interface RunningPeer {
 
 type Configuration = (listen: string, engine: string, folder: string) => string;
 
-/** The settings of Tecnativa's docker-socket-proxy, without its lists of allowed paths. */
+/**
+ * The settings of Tecnativa's docker-socket-proxy, without its lists of allowed paths, and for more connections: haproxy
+ * keeps an event stream open after its client has gone, so that theirs, 3,000, would be used up by the benchmark.
+ */
 function haproxy(connections: 'option http-server-close' | 'option http-keep-alive'): Configuration {
   return (listen, engine) => `
 global
-  maxconn 4000
+  maxconn 8000
 defaults
   mode http
   ${connections}
@@ -32,7 +35,7 @@ defaults
   timeout server 10m
   timeout http-keep-alive 10s
   timeout tunnel 10m
-  maxconn 3000
+  maxconn 6000
 backend engine
   server engine unix@${engine}
 frontend docker

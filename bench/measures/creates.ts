@@ -1,5 +1,8 @@
 /** What judging costs: create requests that the null engine answers, so that nothing but the proxy is left. */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { controlPath } from '../../src/control/path.js';
 import type { Cofferdam } from '../../test/support/cofferdam.js';
@@ -95,9 +98,9 @@ export const inspectedCreate: Measure = {
   },
 };
 
-/** A create that asks for the Docker socket, for an image built on a listed one, beside one that doesn't. */
+/** A create that asks for the Docker socket, for an image built on a listed one, beside one with an ordinary bind. */
 function socketCreate(name: string, entries: number, must: number): Measure {
-  const [plain, asking] = ['without the socket', 'with the socket'];
+  const [plain, asking] = ['with a folder', 'with the socket'];
   return {
     name,
     title: `creating a container of a derived image with the Docker socket, ${entries} listed images, null engine`,
@@ -118,12 +121,22 @@ function socketCreate(name: string, entries: number, must: number): Measure {
           },
         },
       });
-      const bind = { Binds: ['/var/run/docker.sock:/var/run/docker.sock'] };
+      const folder = mkdtempSync(join(tmpdir(), 'cofferdam-bench-bound-'));
+      const bound = (bind: string): string => createRequest({ Binds: [bind] });
       const sampler = (target: string, request: string): Sampler => ({
         name: target,
         sample: () => sampleCreates(cofferdam.socket, request),
       });
-      return [{ ...sampler(plain, createRequest()), close: restore }, sampler(asking, createRequest(bind))];
+      return [
+        {
+          ...sampler(plain, bound(`${folder}:/bound`)),
+          async close() {
+            rmSync(folder, { recursive: true });
+            await restore();
+          },
+        },
+        sampler(asking, bound('/var/run/docker.sock:/var/run/docker.sock')),
+      ];
     },
   };
 }

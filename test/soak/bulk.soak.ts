@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Cofferdam, startCofferdam, startIsolatingEngine } from '../support/cofferdam.js';
 import { type Engine, importBusybox } from '../support/engines.js';
 import { residentMebibytes } from '../support/process-facts.js';
+import { measured } from './measured.js';
 
 const gibibytes = Number(process.env['COFFERDAM_SOAK_GIBIBYTES'] ?? 10);
 let engine: Engine;
@@ -47,6 +48,7 @@ test(`${gibibytes} GiB through \`docker run -i\` arrive whole, with flat memory`
     '-c',
     'wc -c',
   ]);
+  const begin = performance.now();
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString();
@@ -62,6 +64,12 @@ test(`${gibibytes} GiB through \`docker run -i\` arrive whole, with flat memory`
       await closed;
     })(),
   );
+  const seconds = (performance.now() - begin) / 1000;
+  measured('docker run -i', {
+    gibibytes,
+    'MB/s': (gibibytes * 1073.741824) / seconds,
+    'MiB more': peak - before,
+  });
   expect(output.trim()).toBe(String(gibibytes * 1024 ** 3));
   expect(peak - before).toBeLessThan(50);
 });
@@ -79,7 +87,9 @@ test('a container is exported to a slow reader, with flat memory', async () => {
     socket.pause();
     setTimeout(() => socket.resume(), 20);
   });
-  expect((await peakWhile(ended)) - before).toBeLessThan(50);
+  const more = (await peakWhile(ended)) - before;
+  measured('export to a slow reader', { bytes: received, 'MiB more': more });
+  expect(more).toBeLessThan(50);
   expect(received).toBeGreaterThan(1_000_000);
   await cofferdam.cli.must('rm', id);
 });

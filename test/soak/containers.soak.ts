@@ -3,6 +3,7 @@ import { type Cofferdam, startCofferdam, startIsolatingEngine } from '../support
 import { type Engine, importBusybox } from '../support/engines.js';
 import { mountsBelow } from '../support/left-overs.js';
 import { openFiles, residentMebibytes } from '../support/process-facts.js';
+import { measured } from './measured.js';
 
 const rounds = Number(process.env['COFFERDAM_SOAK_ROUNDS'] ?? 200);
 let engine: Engine;
@@ -48,7 +49,16 @@ test(`${rounds * 5} containers leave memory, files and mounts as they were`, asy
     files: openFiles(pid),
     mounts: mountsBelow(engine.folder).length,
   };
+  const begin = performance.now();
   for (let count = 0; count < rounds; count += 1) await round();
+  measured('containers', {
+    containers: rounds * 5,
+    'containers/s': (rounds * 5000) / (performance.now() - begin),
+    'MiB before': before.memory,
+    'MiB after': residentMebibytes(pid),
+    'files before': before.files,
+    'files after': openFiles(pid),
+  });
   await expect.poll(() => openFiles(pid), { timeout: 30_000 }).toBeLessThanOrEqual(before.files + 5);
   expect(residentMebibytes(pid)).toBeLessThan(before.memory + 30);
   expect(mountsBelow(engine.folder).length).toBeLessThanOrEqual(before.mounts);
