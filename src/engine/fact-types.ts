@@ -46,6 +46,8 @@ export type Need =
   | { readonly kind: 'path'; readonly path: string }
   /** Whether containers of an image may mount the Docker socket. */
   | { readonly kind: 'socket-image'; readonly ref: string }
+  /** Which containers a prune would remove. */
+  | { readonly kind: 'stopped-containers' }
   | { readonly kind: 'host-routes' }
   /** Whether the engine is a swarm's node, which makes containers that no request here asks for. */
   | { readonly kind: 'swarm' };
@@ -153,6 +155,8 @@ export interface Facts {
   socketImage?(ref: string): SocketImageFacts | undefined;
   /** Destinations of the host's own routes in CIDR notation, addresses of its interfaces included. */
   readonly hostRoutes: readonly string[];
+  /** Full ids of the containers that don't run; absent when nobody asked. */
+  readonly stoppedContainers?: readonly string[];
   /** Whether the engine is, or may be, a swarm's node; absent when nobody asked. */
   readonly inSwarm?: boolean;
 }

@@ -216,6 +216,11 @@ export class FactSource<Request extends object> {
           async () => await this.#options.socketImage?.(need.ref, request),
           ({ imageId }) => imageId,
         );
+      case 'stopped-containers':
+        return client.listContainers().then((list) => {
+          const live = ['running', 'paused', 'restarting'];
+          facts.stoppedContainers = list.filter(({ State }) => !live.includes(State)).map(({ Id }) => Id);
+        });
       case 'host-routes':
         facts.hostRoutes = readHostRoutes();
         return Promise.resolve();
@@ -294,6 +299,7 @@ class ToldFacts implements Facts {
   readonly paths = new Answers<PathFacts>();
   readonly socketImages = new Answers<SocketImageFacts>();
   hostRoutes: readonly string[] = [];
+  stoppedContainers?: readonly string[];
   inSwarm?: boolean;
 
   container(ref: string): ContainerFacts | undefined {

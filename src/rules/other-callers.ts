@@ -6,39 +6,78 @@
 import { isRootCaller } from './callers.js';
 import { findingsOf } from './finding.js';
 import { bindDevice } from './local-volumes.js';
-import type { ContainerFacts, Facts, JudgedRequest, Need, Rule } from './rule.js';
+import type { ContainerFacts, Facts, Finding, JudgedRequest, Need, Rule } from './rule.js';
 import { furtherTouchedNeeds, touchedContainers, touchedNeeds, workingRoutes } from './touched-containers.js';
 
 const { deny } = findingsOf('other-callers');
 
-/** Requests that end or halt a container named in their path. */
-const endingRoutes = ['container.kill', 'container.stop', 'container.pause', 'container.delete'] as const;
+/** Requests that end or halt containers, or give them another network. */
+const endingRoutes = [
+  'container.kill',
+  'container.stop',
+  'container.pause',
+  'container.delete',
+  'container.prune',
+  'network.connect',
+  'network.disconnect',
+] as const;
 
 export const otherCallers: Rule = {
   id: 'other-callers',
   summary:
-    'A container that holds one caller’s host files can’t be entered, read out, changed, started, ended or joined by another unprivileged caller.',
+    'A container that holds one caller’s host files can’t be entered, read out, changed, started, ended or joined by another unprivileged caller; nor can a volume that is another user’s folder be removed.',
   setting: 'enhancedContainerIsolation.value',
   whenIsolationIsOff: 'rests',
-  routes: [...workingRoutes, ...endingRoutes, 'container.create'],
-  needs: touchedNeeds,
+  routes: [...workingRoutes, ...endingRoutes, 'container.create', 'volume.delete'],
+  needs: (request) => [...touchedNeeds(request), ...volumeNeed(request)],
   furtherNeeds: (request, facts) => [
     ...furtherTouchedNeeds(request, facts),
     ...touchedContainers(request, facts).flatMap(({ container }) =>
       namedVolumes(container).map((name): Need => ({ kind: 'volume', name })),
     ),
+    ...folderNeed(request, facts),
   ],
-  judge: (request, facts) =>
-    touchedContainers(request, facts)
+  judge: (request, facts) => [
+    ...judgeVolume(request, facts),
+    ...touchedContainers(request, facts)
       .filter(({ container }) => belongsToAnother(request, container, facts))
       .map(({ field, container }) =>
         deny(
           field,
           `the container ${container.name} holds host files of another user (uid ${container.owner?.uid ?? 'unknown'})`,
-          'Ask that user, or make a container of your own.',
+          request.route.name === 'container.prune'
+            ? 'Remove your own containers by their names.'
+            : 'Ask that user, or make a container of your own.',
         ),
       ),
+  ],
 };
+
+function volumeNeed({ route, params }: JudgedRequest): readonly Need[] {
+  return route.name === 'volume.delete' ? [{ kind: 'volume', name: params['name'] ?? '' }] : [];
+}
+
+/** The folder behind a volume that is to be removed. */
+function folderOf({ route, params }: JudgedRequest, facts: Facts): string | undefined {
+  const volume = route.name === 'volume.delete' ? facts.volume(params['name'] ?? '') : undefined;
+  return volume && bindDevice(volume.options);
+}
+
+function folderNeed(request: JudgedRequest, facts: Facts): readonly Need[] {
+  const path = folderOf(request, facts);
+  return path === undefined ? [] : [{ kind: 'path', path }];
+}
+
+/** Who removes a volume can make another one of its name: the next container's files would then be that one's. */
+function judgeVolume(request: JudgedRequest, facts: Facts): readonly Finding[] {
+  const folder = folderOf(request, facts);
+  if (folder === undefined || isRootCaller(request.caller)) return [];
+  const { ownerUid, refusedAt } = facts.path(folder) ?? { refusedAt: folder };
+  const own = ownerUid === undefined || ownerUid === 0 || ownerUid === request.caller.uid;
+  if (refusedAt === undefined && own) return [];
+  const reason = `the volume ${request.params['name'] ?? ''} is a folder of another user (${folder})`;
+  return [deny('path', reason, 'Ask that user.')];
+}
 
 function belongsToAnother(request: JudgedRequest, container: ContainerFacts, facts: Facts): boolean {
   if (isRootCaller(request.caller) || container.owner === undefined) return false;

@@ -3,6 +3,7 @@
  * exec that was made in one, or a create that joins them.
  */
 import { containerReferences } from './container-references.js';
+import { textAt } from './json-pointer.js';
 import type { ContainerFacts, Facts, JudgedRequest, Need } from './rule.js';
 
 /** Requests that run, enter, read out or change a container named in their path. */
@@ -31,12 +32,15 @@ export interface TouchedContainer {
 /** The facts that `touchedContainers` needs first. */
 export function touchedNeeds(request: JudgedRequest): readonly Need[] {
   const { name } = request.route;
+  if (name === 'container.prune') return [{ kind: 'stopped-containers' }];
   if (name === 'exec.start') return [{ kind: 'exec', id: request.params['id'] ?? '' }];
   return touchedReferences(request).map(({ reference }) => ({ kind: 'container', ref: reference }));
 }
 
-/** The facts that follow: an exec's container. */
+/** The facts that follow: an exec's container, and those that a prune would remove. */
 export function furtherTouchedNeeds(request: JudgedRequest, facts: Facts): readonly Need[] {
+  if (request.route.name === 'container.prune')
+    return (facts.stoppedContainers ?? []).map((ref): Need => ({ kind: 'container', ref }));
   if (request.route.name !== 'exec.start') return [];
   const found = facts.exec(request.params['id'] ?? '');
   return found === undefined ? [] : [{ kind: 'container', ref: found.containerId }];
@@ -65,6 +69,11 @@ function namedContainers(request: JudgedRequest, facts?: Facts): readonly Refere
       return containerReferences(request);
     case 'image.commit':
       return [{ field: 'query:container', reference: request.query.get('container')?.[0] ?? '' }];
+    case 'network.connect':
+    case 'network.disconnect':
+      return [{ field: '/Container', reference: textAt(request.body, '/Container') }];
+    case 'container.prune':
+      return (facts?.stoppedContainers ?? []).map((reference) => ({ field: 'path', reference }));
     case 'exec.start':
       return [{ field: 'path', reference: facts?.exec(request.params['id'] ?? '')?.containerId ?? '' }];
     default:

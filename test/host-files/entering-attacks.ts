@@ -75,7 +75,28 @@ export const enteringAttacks: readonly Attack[] = [
   entering('make an image of it', ['commit', 'victim', 'of-victim'], anything),
   entering('change its limits', ['update', '--memory=64m', '--memory-swap=64m', 'victim'], anything),
   entering('halt it', ['pause', 'victim'], anything),
+  entering('take its network away', ['network', 'disconnect', '--force', 'none', 'victim'], anything),
   entering('rename it', ['rename', 'victim', 'victim-renamed'], anything),
+  {
+    name: 'remove it by a prune, once it has ended',
+    run: async (world) => {
+      await victimContainer(world);
+      const home = world.victim.home;
+      const create = ['create', '--network=none', '-v', `${home}/diary:/diary`, 'busybox', 'true'];
+      const id = await world.victim.must(world.cli, ...create);
+      await world.as(world.mallory, 'container', 'prune', '--force');
+      return (await world.asRoot('inspect', id)).code !== 0;
+    },
+  },
+  {
+    name: 'put a volume of its own in the place of another user’s',
+    run: async (world) => {
+      const options = ['--opt', 'type=none', '--opt', 'o=bind', '--opt', `device=${world.victim.home}/diary`];
+      await world.victim.must(world.cli, 'volume', 'create', ...options, 'of-the-victim');
+      const { code } = await world.as(world.mallory, 'volume', 'rm', 'of-the-victim');
+      return code === 0;
+    },
+  },
   entering('end it', ['kill', 'victim'], anything),
   entering('remove it', ['rm', '--force', 'victim'], anything),
 ];

@@ -109,6 +109,7 @@ export const fixtureSchema = z.strictObject({
       z.object({ allowed: z.boolean(), entry: z.string().optional(), warning: z.string().optional() }),
     )
     .default({}),
+  stoppedContainers: z.array(z.string()).optional(),
   hostRoutes: z.array(z.string()).default(['127.0.0.0/8', '192.168.7.0/24']),
   inSwarm: z.boolean().default(false),
   /** Fields that must be denied, each with a part of the words the client gets. Absent: nothing is denied. */
@@ -282,6 +283,7 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
         socket: { path: '/var/lib/cofferdam/sockets/docker.sock', device: '2049', inode: '99' },
       };
     },
+    ...(fixture.stoppedContainers === undefined ? {} : { stoppedContainers: fixture.stoppedContainers }),
     get hostRoutes() {
       return known({ kind: 'host-routes' }) ? fixture.hostRoutes : [];
     },
