@@ -1,9 +1,16 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { runCommand } from '../../src/engine/embedded/command.js';
 import { type Cofferdam, startCofferdam, startIsolatingEngine } from '../support/cofferdam.js';
 import { type Engine, importBusybox } from '../support/engines.js';
 import { hostMap, parseUidMap } from '../support/uid-map.js';
+
+const replaySchema = z.object({
+  changes: z.array(z.object({ now: z.string(), record: z.object({ route: z.string().optional() }) })),
+});
 
 let engine: Engine;
 let cofferdam: Cofferdam;
@@ -19,15 +26,9 @@ afterAll(async () => {
 });
 
 async function uidMap() {
-  const { stdout } = await cofferdam.docker(
-    'run',
-    '--rm',
-    '--network=none',
-    'busybox',
-    'cat',
-    '/proc/self/uid_map',
+  return parseUidMap(
+    await cofferdam.cli.must('run', '--rm', '--network=none', 'busybox', 'cat', '/proc/self/uid_map'),
   );
-  return parseUidMap(stdout);
 }
 
 async function json(...argv: [string, ...string[]]) {
@@ -240,6 +241,16 @@ describe('learn and replay', () => {
       repositories: ['nothing/here'],
       allow: ['pull'],
     });
+    const pullsOf = async (settings: string) => {
+      const draft = join(cofferdam.stateDir, 'draft.json');
+      writeFileSync(draft, settings, { mode: 0o644 });
+      const argv = ['bin/cofferdam', 'replay', '--json', '--settings', draft, '--state', cofferdam.stateDir];
+      const { stdout } = await runCommand(process.execPath, argv);
+      const { changes } = replaySchema.parse(JSON.parse(stdout));
+      return changes.filter(({ record }) => record.route === 'image.pull').map(({ now }) => now);
+    };
+    expect(await pullsOf(learnt.stdout)).toEqual([]);
+    expect(await pullsOf('{"registryAccess": {"value": true}}')).toEqual(['refused']);
   });
 });
 
