@@ -85,6 +85,19 @@ export function mountBinds(
   return sources;
 }
 
+/** What the kernel locks on these binds: a clone opens no devices, and keeps what its file system is mounted with. */
+export function lockedFlags(
+  planned: readonly PlannedBind[],
+  { mountTable }: BindContext,
+): ReadonlyMap<number, readonly string[]> {
+  return new Map(
+    planned.map(({ index, permitted }) => {
+      const inherited = mountTable.containing(permitted.source)?.options ?? [];
+      return [index, ['nodev', ...['nosuid', 'noexec'].filter((flag) => inherited.includes(flag))]];
+    }),
+  );
+}
+
 interface BindOptions {
   readonly recursive: boolean;
   readonly readOnly: 'no' | 'top' | 'recursive';

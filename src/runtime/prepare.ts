@@ -3,7 +3,7 @@
  * a failure at any step leaves nothing behind and starts nothing. It needs root, and Linux 5.19 or later.
  */
 import { processIdentity } from '../system/process-identity.js';
-import { closeBinds, mountBinds } from './bind-mounts.js';
+import { closeBinds, lockedFlags, mountBinds } from './bind-mounts.js';
 import { readBundle, writeBundle } from './bundle.js';
 import { delegateCgroups, removeEmpty, wantsDelegation } from './cgroup-delegation.js';
 import { bindRenamedDevices } from './device-nodes.js';
@@ -76,7 +76,8 @@ async function prepareForSysbox(
       // shifted the kernel never lets anybody shift again (mount_setattr(2), EPERM).
       const namespaceFor = (mapping: IdMapping) => (itself(mapping) ? undefined : namespaces.of(mapping));
       const mountSources = mountBinds(binds, stage, plan.context, namespaceFor);
-      applyEdits(sysboxEdits, specification, request, plan, { mountSources });
+      const flags = lockedFlags(binds, plan.context);
+      applyEdits(sysboxEdits, specification, request, plan, { mountSources, mountFlags: flags });
     });
   } finally {
     namespaces.close();
@@ -125,7 +126,10 @@ async function prepareForRunc(
         undo.push(() => removeEmpty(folders));
       }
       if (request.verb === 'create') handOverPipes(request.pid, request.streams, range);
-      applyEdits(edits, specification, request, plan, { rootPath, mountSources, deviceBinds });
+      const flags = lockedFlags(binds, context);
+      applyEdits(edits, specification, request, plan, {
+        ...{ rootPath, mountSources, mountFlags: flags, deviceBinds },
+      });
     });
   } finally {
     namespaces.close();
@@ -137,7 +141,7 @@ function applyEdits(
   specification: Specification,
   request: PreparationRequest,
   plan: Plan,
-  made: Partial<Pick<EditContext, 'rootPath' | 'mountSources' | 'deviceBinds'>>,
+  made: Partial<Pick<EditContext, 'rootPath' | 'mountSources' | 'mountFlags' | 'deviceBinds'>>,
 ): void {
   const context: EditContext = {
     containerId: request.id,

@@ -18,6 +18,7 @@ const caseSchema = z.object({
       userNamespacePath: z.string().optional(),
       rootPath: z.string().optional(),
       mountSources: z.record(z.string(), z.string()).optional(),
+      mountFlags: z.record(z.string(), z.array(z.string())).optional(),
       deviceBinds: z.object({ devices: z.array(z.any()), mounts: z.array(z.any()) }).optional(),
     })
     .default({}),
@@ -45,13 +46,14 @@ function specification(parts: Record<string, unknown>): Specification {
 }
 
 function contextOf({ context }: Case): EditContext {
-  const { mountSources, userNamespacePath, rootPath, deviceBinds } = context;
+  const { mountSources, mountFlags, userNamespacePath, rootPath, deviceBinds } = context;
   return {
     containerId: id,
     mapping: { uid: extents, gid: extents },
     mountSources: new Map(
       Object.entries(mountSources ?? {}).map(([index, source]) => [Number(index), source]),
     ),
+    mountFlags: new Map(Object.entries(mountFlags ?? {}).map(([index, flags]) => [Number(index), flags])),
     ...(userNamespacePath === undefined ? {} : { userNamespacePath }),
     ...(rootPath === undefined ? {} : { rootPath }),
     ...(deviceBinds === undefined ? {} : { deviceBinds }),

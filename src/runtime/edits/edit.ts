@@ -17,6 +17,8 @@ export interface EditContext {
   readonly rootPath?: string;
   /** New sources of mounts, by their place in the list. */
   readonly mountSources: ReadonlyMap<number, string>;
+  /** Flags that are locked on mounts, by their place in the list. */
+  readonly mountFlags?: ReadonlyMap<number, readonly string[]>;
   /** Devices that became binds. */
   readonly deviceBinds?: DeviceBinds;
 }

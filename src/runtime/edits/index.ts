@@ -5,6 +5,7 @@ import { deviceBinds } from './device-binds.js';
 import type { Edit } from './edit.js';
 import { hooks } from './hooks.js';
 import { hostNamespaces } from './host-namespaces.js';
+import { mountFlags } from './mount-flags.js';
 import { mountSources } from './mount-sources.js';
 import { pingGroupRange } from './ping-group-range.js';
 import { rootFolder } from './root-folder.js';
@@ -19,9 +20,10 @@ export const edits: readonly Edit[] = [
   cgroupNamespace,
   rootFolder,
   mountSources,
+  mountFlags,
   deviceBinds,
   pingGroupRange,
 ];
 
 /** With Sysbox as the backend: it makes everything but the range and the binds of host paths itself. */
-export const sysboxEdits: readonly Edit[] = [userNamespace, mountSources];
+export const sysboxEdits: readonly Edit[] = [userNamespace, mountSources, mountFlags];
