@@ -5,6 +5,7 @@
 import { askStatus, DaemonUnreachable } from '../control/client.js';
 import { isReady, type Status } from '../control/status.js';
 import { bad, type Check, ok, warning } from '../doctor/check.js';
+import { examineEgress } from '../doctor/egress.js';
 import { engineFolders, examineEngine } from '../doctor/engine.js';
 import { examineHost } from '../doctor/host.js';
 import { examineLedger } from '../doctor/leftovers.js';
@@ -14,8 +15,10 @@ import { repair } from '../doctor/repair.js';
 import { EngineClient } from '../engine/client.js';
 import { engineSearchPath, findEngine } from '../engine/find.js';
 import { launcherPaths } from '../runtime/launcher.js';
+import { loadSettings } from '../settings/load.js';
 import { type Options, parseOptions, socketPath } from './options.js';
 import { colour, complain, print, printJson } from './output.js';
+import { egressPortOf } from './setup.js';
 
 async function daemonStatus(runDir: string): Promise<Status | undefined> {
   try {
@@ -52,6 +55,15 @@ function examineDaemon(status: Status | undefined): Check[] {
   ];
 }
 
+/** The port that the settings file asks for; what is wrong with the file is said elsewhere. */
+function wantedEgress(path: string | undefined): number | undefined {
+  try {
+    return egressPortOf(loadSettings(path));
+  } catch {
+    return undefined;
+  }
+}
+
 /** The engine's socket: the daemon's own word, the flag, or what this host has. */
 async function engineSocket(options: Options, status: Status | undefined, environment: NodeJS.ProcessEnv) {
   if (status !== undefined) return socketPath(status.engine.address);
@@ -78,7 +90,13 @@ async function examine(options: Options, environment: NodeJS.ProcessEnv): Promis
               'name it with --engine, or let `cofferdam run` bring one up',
             ),
           ]
-        : await examineEngine(client, launcherPaths(options.state).launcher)),
+        : [
+            ...(await examineEngine(client, launcherPaths(options.state).launcher)),
+            ...(await examineEgress(
+              client.socketPath,
+              wantedEgress(status?.settings.path ?? options.settings),
+            )),
+          ]),
       ...examineDaemon(status),
       ...(await examineLedger(options.state)),
       ...(client === undefined ? [] : await examineReach(client, status?.pid)),

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { buildkitJudge } from '../../../src/registry/buildkit/judge.js';
 import { inspected } from '../../../src/registry/buildkit/methods.js';
-import { appended, judge, judgeOf, refusal } from './judging.js';
+import { settingsSchema } from '../../../src/settings/schema.js';
+import { appended, judge, judgeOf, list, refusal } from './judging.js';
 import { definition, entries, message, sourceOperation } from './messages.js';
 
 describe('methods', () => {
@@ -201,4 +203,28 @@ describe('a Solve while a list is on', () => {
     expect(text).toContain('network.host');
     expect(text).toContain('evil.io');
   });
+});
+
+test('a build keeps the settings under which it began, and the next one has the new', async () => {
+  const open = settingsSchema.parse({});
+  let current = open;
+  const judging = buildkitJudge({
+    settings: () => current,
+    engineVersion: '28.5.2',
+    localImages: async () => [],
+  });
+  const fetching = message([1, definition(sourceOperation('docker-image://evil.example/x:1'))]);
+  const solve = message([1, 'ref'], [6, 'dockerfile.v0']);
+  expect((await judging.message(inspected.controlSolve, solve)).kind).toBe('allow');
+  current = settingsSchema.parse(list);
+  expect((await judging.message(inspected.bridgeSolve, fetching)).kind).toBe('allow');
+  expect((await judging.message(inspected.controlSolve, solve)).kind).toBe('replace');
+  expect((await judging.message(inspected.bridgeSolve, message([1, definition()], [2, 'other']))).kind).toBe(
+    'deny',
+  );
+  current = open;
+  expect((await judging.message(inspected.bridgeSolve, message([1, definition()], [2, 'other']))).kind).toBe(
+    'deny',
+  );
+  expect((await judging.message(inspected.controlSolve, solve)).kind).toBe('allow');
 });

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { examineEgress } from '../../../src/doctor/egress.js';
 import { DaemonJsonProblem, mergeProxies, unmergeRuntime } from '../../../src/engine/daemon-json.js';
 import { runCommand } from '../../../src/engine/embedded/command.js';
 import { engineProxies } from '../../../src/engine/engine-proxies.js';
@@ -51,10 +52,13 @@ test('an engine that knows proxies gets them in daemon.json', async () => {
   const merged = readFileSync(daemonJson, 'utf8');
   cofferdam = await startCofferdam({ engine: running, settings: { registryAccess } });
   await cofferdam.logged('connects past cofferdam');
+  expect(await examineEgress(running.socket, egressPort)).toMatchObject([{ outcome: 'bad' }]);
   await cofferdam.stop();
   await running.restartWith(JSON.parse(merged));
   await cofferdam.start();
   await cofferdam.logged("the engine's way out is open");
+  expect(await examineEgress(running.socket, egressPort)).toMatchObject([{ outcome: 'ok' }]);
+  expect(await examineEgress(running.socket, undefined)).toEqual([]);
   const info = await running.cli.must('info', '--format={{.HTTPProxy}} {{.HTTPSProxy}} {{.NoProxy}}');
   expect(info).toBe(`http://127.0.0.1:${egressPort} http://127.0.0.1:${egressPort} localhost`);
 
