@@ -80,8 +80,8 @@ export class ContainerFiles {
    */
   async unpack(container: RunningContainer, options: ArchiveOptions, stream: Readable): Promise<void> {
     const { pid, range, mounts } = container;
-    const owner =
-      options.copyUidGid && container.user !== '' ? containerUser(pid, container.user) : undefined;
+    const user = container.user === '' ? undefined : containerUser(pid, container.user);
+    const owner = options.copyUidGid ? user : undefined;
     if (options.copyUidGid && container.user !== '' && owner === undefined) {
       throw new UnpackProblem(`the container has no user ${container.user}`);
     }
@@ -90,8 +90,18 @@ export class ContainerFiles {
       range,
       path: options.path,
       noOverwriteDirNonDir: options.noOverwriteDirNonDir,
-      mounts,
+      mounts: mounts.map((mount) => standingFor(mount, user)),
       ...(owner === undefined ? {} : { owner }),
     });
   }
+}
+
+/** The user that a mount's owner stands for, where only the image's files say its number (see bind-approval.ts). */
+function standingFor(mount: ApprovedMount, user: { uid: number; gid: number } | undefined): ApprovedMount {
+  if (user === undefined || mount.containerUid !== undefined || user.uid !== mount.ownerUid) return mount;
+  return {
+    ...mount,
+    containerUid: user.uid,
+    ...(mount.containerGid === undefined && user.gid === mount.ownerGid && { containerGid: user.gid }),
+  };
 }

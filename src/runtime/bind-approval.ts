@@ -34,6 +34,8 @@ export interface BindContext {
   readonly joined: readonly string[];
   /** Arguments of the container's first process. */
   readonly processArguments: readonly string[];
+  /** Whom the container runs as: its image may name the user, and its own passwd file says the number. */
+  readonly processUser: { readonly uid: number; readonly gid: number };
 }
 
 /**
@@ -42,7 +44,7 @@ export interface BindContext {
 export function permitBind(mount: SpecificationMount, context: BindContext): PermittedBind {
   const source = mount.source ?? '';
   const approved = context.record.mounts.find((entry) => samePath(entry.destination, mount.destination));
-  if (approved !== undefined) return approvedBind(approved, context.range);
+  if (approved !== undefined) return approvedBind(approved, context);
   const managed = managedSource(context.layout, source);
   if (managed === undefined) {
     const init = initProgram(mount, context);
@@ -60,8 +62,9 @@ function samePath(one: string, other: string): boolean {
   return trim(one) === trim(other);
 }
 
-function approvedBind(approved: ApprovedMount, range: Range): PermittedBind {
-  const mapping = approved.mapping === 'identity' ? wholeRange(range) : mappingOfCaller(approved, range);
+function approvedBind(approved: ApprovedMount, context: BindContext): PermittedBind {
+  const mapping =
+    approved.mapping === 'identity' ? wholeRange(context.range) : mappingOfCaller(approved, context);
   const permitted = open(approved.source, mapping, { readOnly: approved.readOnly, ofHost: true });
   const status = fstatSync(permitted.descriptor, { bigint: true });
   if (approved.ownSocket === true && status.isSocket() && status.uid === 0n) return permitted;
@@ -73,7 +76,8 @@ function approvedBind(approved: ApprovedMount, range: Range): PermittedBind {
   return permitted;
 }
 
-function mappingOfCaller(approved: ApprovedMount, range: Range): IdMapping {
+/** The owner is the container's root, or the user that the container runs as where that has the owner's number. */
+function mappingOfCaller(approved: ApprovedMount, { range, processUser }: BindContext): IdMapping {
   const { ownerUid, ownerGid, subordinate } = approved;
   if (ownerUid === undefined || ownerGid === undefined || subordinate === undefined) {
     throw refused(`the approval of ${approved.source} doesn't say whose rights it carries`);
@@ -81,7 +85,10 @@ function mappingOfCaller(approved: ApprovedMount, range: Range): IdMapping {
   try {
     return callerMapping(range, {
       owner: { uid: ownerUid, gid: ownerGid },
-      user: { uid: approved.containerUid ?? 0, gid: approved.containerGid ?? 0 },
+      user: {
+        uid: approved.containerUid ?? (processUser.uid === ownerUid ? ownerUid : 0),
+        gid: approved.containerGid ?? (processUser.gid === ownerGid ? ownerGid : 0),
+      },
       subordinate,
       sharedGids: approved.sharedGids ?? [],
     });

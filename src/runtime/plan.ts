@@ -68,6 +68,7 @@ export function planContainer(
       mountSources: new Map(),
     });
   }
+  const user = specification.process?.user;
   const context: BindContext = {
     record,
     range,
@@ -75,6 +76,7 @@ export function planContainer(
     mountTable: MountTable.read(),
     joined: joined === undefined ? [] : [joined.record.id],
     processArguments: specification.process?.args ?? [],
+    processUser: { uid: user?.uid ?? 0, gid: user?.gid ?? 0 },
   };
   const binds = planBinds(specification, context);
   return joined === undefined

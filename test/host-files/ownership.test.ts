@@ -124,6 +124,42 @@ describe('a container that runs as its caller', () => {
     expect(onDisk('new')).toMatchObject({ uid: alice.uid, gid: alice.gid });
   });
 
+  test('an image whose user has the caller’s number by its own passwd file, as those of devcontainers do', async () => {
+    const from = `named-${alice.uid}`;
+    const line = `dev:x:${alice.uid}:${alice.gid}::/:/bin/sh`;
+    await alice.must(
+      world.cli,
+      'create',
+      '--name',
+      from,
+      'busybox',
+      'sh',
+      '-c',
+      `echo ${line} >> /etc/passwd`,
+    );
+    await alice.must(world.cli, 'start', '--attach', from);
+    await alice.must(
+      world.cli,
+      'commit',
+      '--change',
+      'USER dev',
+      '--change',
+      'CMD ["sleep","1000000"]',
+      from,
+      from,
+    );
+    const bind = ['-d', '--network=none', '-v', `${work()}:/w`];
+    const id = await alice.must(world.cli, 'run', ...bind, from);
+    const script = 'touch /w/new && stat -c %u:%g /w/file /w/new && echo more >> /w/file';
+    const own = `${alice.uid}:${alice.gid}`;
+    expect(await alice.must(world.cli, 'exec', id, 'sh', '-c', script)).toBe(`${own}\n${own}`);
+    await alice.shell('echo parcel > parcel');
+    await alice.must(world.cli, 'cp', 'parcel', `${id}:/w/parcel`);
+    for (const name of ['new', 'parcel'])
+      expect(onDisk(name)).toMatchObject({ uid: alice.uid, gid: alice.gid });
+    await alice.must(world.cli, 'rm', '--force', id);
+  });
+
   test('another number than the caller’s is somebody else’s', async () => {
     const refused = await world.as(
       alice,

@@ -60,6 +60,7 @@ function contextFor(mount: ApprovedMount): BindContext {
     mountTable: new MountTable(''),
     joined: [],
     processArguments: [],
+    processUser: { uid: 0, gid: 0 },
   };
 }
 
