@@ -18,6 +18,7 @@ import { hostNamespaces } from './host-namespaces.js';
 import { hostResources } from './host-resources.js';
 import { joinedContainers } from './joined-containers.js';
 import { logDrivers } from './log-drivers.js';
+import { mountSources } from './mount-sources.js';
 import { networkCreation } from './network-creation.js';
 import { otherCallers } from './other-callers.js';
 import { portBindings } from './port-bindings.js';
@@ -51,6 +52,7 @@ export const rules: readonly Rule[] = [
   socketMounts,
   socketHolders,
   hostMounts,
+  mountSources,
   fileSharing,
   volumeDrivers,
   archivePaths,

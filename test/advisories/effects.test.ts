@@ -86,6 +86,30 @@ describe('files of the host', () => {
     await stage.must('rm', 'race');
   });
 
+  test('moby mounts.Setup: a source that is gone at the start is not made anew by root', async () => {
+    const place = join(home, 'place');
+    mkdirSync(join(place, 'planted'), { recursive: true });
+    await stage.must(
+      'create',
+      '--name=gone',
+      '--network=none',
+      '-v',
+      `${place}/planted:/x`,
+      'alpine',
+      'true',
+    );
+    renameSync(place, `${place}-kept`);
+    expect((await stage.docker('start', 'gone')).stderr).toContain('is not there');
+    symlinkSync(join(stage.folder, 'root'), place);
+    expect((await stage.docker('restart', 'gone')).stderr).toContain('is not there for the caller');
+    expect(existsSync(join(stage.folder, 'root/planted'))).toBe(false);
+    rmSync(place);
+    expect(existsSync(place)).toBe(false);
+    renameSync(`${place}-kept`, place);
+    await stage.must('start', 'gone');
+    await stage.must('rm', '-f', 'gone');
+  });
+
   test('A-10: a link of one’s own to a socket folder is that folder', async () => {
     const { code, stderr } = await stage.docker(...offline, '-v', `${home}/link:/x`, 'alpine', 'ls', '/x');
     expect(code).not.toBe(0);

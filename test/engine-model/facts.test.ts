@@ -139,6 +139,7 @@ test('volumes, networks, execs, paths and routes, side by side', async () => {
       { kind: 'exec', id: 'f'.repeat(64) },
       { kind: 'path', path: '/etc' },
       { kind: 'host-routes' },
+      { kind: 'swarm' },
     ],
     request(),
   );
@@ -151,6 +152,7 @@ test('volumes, networks, execs, paths and routes, side by side', async () => {
   expect(told.exec('f'.repeat(64))).toBeUndefined();
   expect(told.path('/etc')).toEqual({ real: 'someone:/etc' });
   expect(told.hostRoutes).toContain('127.0.0.1/32');
+  expect(told.inSwarm).toBe(false);
 });
 
 test('one request is told the same in every round', async () => {
