@@ -35,7 +35,7 @@ async function round(): Promise<void> {
       );
       await cofferdam.cli.must('exec', id, 'true');
       await cofferdam.cli.must('logs', id);
-      await cofferdam.cli.must('cp', `${id}:/etc/passwd`, '/dev/null');
+      await cofferdam.cli.must('cp', `${id}:/etc/passwd`, '-');
       await cofferdam.cli.must('rm', '--force', '--volumes', id);
     }),
   );
