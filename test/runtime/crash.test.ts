@@ -22,8 +22,8 @@ function leftOvers(isolating: IsolatingEngine, ...ids: string[]): Record<string,
   return {
     stages: existsSync(stages) ? readdirSync(stages) : [],
     mounts: mountsBelow(isolating.runDir).filter((path) => path !== stages),
-    // dockerd keeps its data-root as a mount of its own.
-    roots: mountsBelow(dataRoot).filter((path) => path !== dataRoot),
+    // dockerd keeps its data-root as a mount of its own, and the folder of volumes is guarded as long as it is there.
+    roots: mountsBelow(dataRoot).filter((path) => ![dataRoot, join(dataRoot, 'volumes')].includes(path)),
     processes: processesOf(ids),
     ranges: isolating.ledger.reclaim([], Date.now() + 60_000) && isolating.ledger.list(),
   };
