@@ -240,7 +240,8 @@ describe.each(engineVersions)('engine %s', (version) => {
         built: 0,
         files: ['hush\nbuilt\n', 'agent\n', 'hush\n'],
         image: 'hush\nbaked\n',
-        broken: [1, true, true],
+        // BuildKit of 20.10 doesn't show the line of the Dockerfile for a step that long.
+        broken: [1, version !== '20.10', true],
       });
       rmSync(folder, { recursive: true });
     });

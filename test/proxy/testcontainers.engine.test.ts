@@ -59,7 +59,8 @@ async function runSuite(
   const environment = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   const outcome = await host.inNetwork('env', ...environment, process.execPath, suite);
   const containers = () => cli.must('ps', '--all', '--format', '{{.Image}}');
-  await expect.poll(containers, { timeout: 60_000 }).toBe('');
+  const told = `the suite ended with ${outcome.code}: ${outcome.stdout}${outcome.stderr}`;
+  await expect.poll(containers, { timeout: 60_000, message: told }).toBe('');
   return { ...outcome, left: await containers() };
 }
 

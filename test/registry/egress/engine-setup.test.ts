@@ -64,8 +64,8 @@ test('an engine that knows proxies gets them in daemon.json', async () => {
 
   const refused = await running.docker('pull', 'other.example/team/base:1');
   expect(refused.stderr).toContain('Access to other.example has been restricted by your administrators');
-  const records = await cofferdam.verb('audit', '--json');
-  expect(records.stdout).toContain('"event":"egress.refused"');
+  const records = async () => (await cofferdam?.verb('audit', '--json'))?.stdout;
+  await expect.poll(records).toContain('"event":"egress.refused"');
   await cofferdam.stop();
   const closed = await running.docker('pull', 'registry.example/team/base:1');
   expect(closed.stderr).toContain(`127.0.0.1:${egressPort}: connect: connection refused`);
