@@ -60,8 +60,13 @@ async function runSuite(
   const outcome = await host.inNetwork('env', ...environment, process.execPath, suite);
   const containers = () => cli.must('ps', '--all', '--format', '{{.Image}}');
   const told = `the suite ended with ${outcome.code}: ${outcome.stdout}${outcome.stderr}`;
-  await expect.poll(containers, { timeout: 60_000, message: told }).toBe('');
-  return { ...outcome, left: await containers() };
+  try {
+    await expect.poll(containers, { timeout: 60_000, message: told }).toBe('');
+    return { ...outcome, left: await containers() };
+  } finally {
+    const left = await cli.must('ps', '--all', '--quiet');
+    if (left !== '') await cli.must('rm', '--force', ...left.split('\n'));
+  }
 }
 
 it('a suite that ends without cleaning up leaves nothing: its reaper removes everything', async () => {
@@ -70,4 +75,4 @@ it('a suite that ends without cleaning up leaves nothing: its reaper removes eve
   expect(through).toEqual(direct);
   expect(through).toMatchObject({ code: 0, left: '' });
   expect(JSON.parse(through.stdout)).toEqual({ status: 200, text: 'hello\n' });
-}, 240_000);
+}, 300_000);
