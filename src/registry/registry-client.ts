@@ -23,7 +23,8 @@ export interface Manifest {
   readonly manifests: readonly string[];
 }
 
-const accept = [
+/** What a request for a manifest accepts: indexes and manifests, by OCI and by Docker. */
+export const manifestTypes = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
   'application/vnd.oci.image.manifest.v1+json',
@@ -142,7 +143,7 @@ export class RegistryClient {
 
   async #get(url: string, host: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
     const answer = await request(url, {
-      headers: { accept, ...headers },
+      headers: { accept: manifestTypes, ...headers },
       // Registries keep blobs elsewhere; credentials don't go along to another origin.
       dispatcher: url.includes('/blobs/') ? this.#dispatcher(host).compose(redirect) : this.#dispatcher(host),
       headersTimeout: patience,

@@ -7,7 +7,7 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { z } from 'zod';
 import { tokenAddress } from '../challenge.js';
 import { formatReference, type Reference } from '../reference.js';
-import { trustedAuthorities } from '../registry-client.js';
+import { manifestTypes, trustedAuthorities } from '../registry-client.js';
 import { type Authority, authorityOf, parseAuthority } from './authority.js';
 import type { Connector } from './connector.js';
 import type { Trust } from './destinations.js';
@@ -42,13 +42,6 @@ const patience = 10_000;
 const pause = 30_000;
 const samplesMax = 4;
 const bodyMax = 4 * 1024 * 1024;
-
-const accept = [
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-].join(', ');
 
 const descriptor = z.object({ digest: z.string().regex(/^[a-z0-9]+:[a-f0-9]+$/) });
 const manifestSchema = z.object({
@@ -142,8 +135,8 @@ export class Learner {
     const url = `https://${registry.key}${path}`;
     const headers = (): Record<string, string> =>
       conversation.token === undefined
-        ? { accept }
-        : { accept, authorization: `Bearer ${conversation.token}` };
+        ? { accept: manifestTypes }
+        : { accept: manifestTypes, authorization: `Bearer ${conversation.token}` };
     const first = await this.#get(url, registry, headers(), signal);
     if (first.status !== 401 || conversation.token !== undefined) return first;
     conversation.token = await this.#token(conversation, first.challenge);
