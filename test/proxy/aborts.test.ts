@@ -1,31 +1,8 @@
 /** A side that goes away takes the other along, at once; a side that only stops sending doesn't. */
-import { afterEach, describe, expect, it } from 'vitest';
-import { messageOf, RawClient, statusOf } from './raw-client.js';
-import {
-  answering,
-  type EngineSide,
-  ok,
-  type ScriptedEngine,
-  startScriptedEngine,
-} from './scripted-engine.js';
-import { startTestProxy, type TestProxy } from './start.js';
-
-let engine: ScriptedEngine;
-let proxy: TestProxy;
-let client: RawClient;
-
-afterEach(async () => {
-  client.close();
-  await proxy.stop();
-  await engine.stop();
-});
-
-async function start(script: (side: EngineSide, index: number) => Promise<void>): Promise<RawClient> {
-  engine = await startScriptedEngine(script);
-  proxy = await startTestProxy(engine.socket);
-  client = new RawClient(proxy.socket);
-  return client;
-}
+import { describe, expect, it } from 'vitest';
+import { messageOf, statusOf } from './raw-client.js';
+import { answering, ok } from './scripted-engine.js';
+import { client, engine, proxy, start } from './scripted-proxy.js';
 
 const events = 'GET /v1.45/events HTTP/1.1\r\nHost: docker\r\n\r\n';
 const streaming =

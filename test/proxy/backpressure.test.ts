@@ -1,25 +1,7 @@
 /** Whoever doesn't read stops the other side, and nothing piles up in between. */
-import { afterEach, describe, expect, it } from 'vitest';
-import { RawClient } from './raw-client.js';
-import { type EngineSide, type ScriptedEngine, startScriptedEngine } from './scripted-engine.js';
-import { startTestProxy, type TestProxy } from './start.js';
-
-let engine: ScriptedEngine;
-let proxy: TestProxy;
-let client: RawClient;
-
-afterEach(async () => {
-  client.close();
-  await proxy.stop();
-  await engine.stop();
-});
-
-async function start(script: (side: EngineSide, index: number) => Promise<void>): Promise<RawClient> {
-  engine = await startScriptedEngine(script);
-  proxy = await startTestProxy(engine.socket);
-  client = new RawClient(proxy.socket);
-  return client;
-}
+import { describe, expect, it } from 'vitest';
+import type { EngineSide } from './scripted-engine.js';
+import { client, engine, start } from './scripted-proxy.js';
 
 const block = Buffer.alloc(1 << 16, 'x');
 /** What kernel buffers and the proxy's own may hold, each way. */

@@ -1,25 +1,8 @@
 /** `Expect: 100-continue`: whoever reads the body says when it may come. */
-import { afterEach, expect, it } from 'vitest';
-import { RawClient, statusOf } from './raw-client.js';
-import { type EngineSide, ok, type ScriptedEngine, startScriptedEngine } from './scripted-engine.js';
-import { startTestProxy, type TestProxy } from './start.js';
-
-let engine: ScriptedEngine;
-let proxy: TestProxy;
-let client: RawClient;
-
-afterEach(async () => {
-  client.close();
-  await proxy.stop();
-  await engine.stop();
-});
-
-async function start(script: (side: EngineSide, index: number) => Promise<void>): Promise<RawClient> {
-  engine = await startScriptedEngine(script);
-  proxy = await startTestProxy(engine.socket);
-  client = new RawClient(proxy.socket);
-  return client;
-}
+import { expect, it } from 'vitest';
+import { statusOf } from './raw-client.js';
+import { ok } from './scripted-engine.js';
+import { client, engine, start } from './scripted-proxy.js';
 
 const head = (path: string, length: number) =>
   `POST /v1.45/${path} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: ${length}\r\n\r\n`;

@@ -1,31 +1,8 @@
 /** Raw streams: attach, exec and WebSocket, begun only by the engine's own answer, and passed on byte for byte. */
-import { afterEach, describe, expect, it } from 'vitest';
-import { RawClient, statusOf } from './raw-client.js';
-import {
-  answering,
-  type EngineSide,
-  ok,
-  type ScriptedEngine,
-  startScriptedEngine,
-} from './scripted-engine.js';
-import { startTestProxy, type TestProxy } from './start.js';
-
-let engine: ScriptedEngine;
-let proxy: TestProxy;
-let client: RawClient;
-
-afterEach(async () => {
-  client.close();
-  await proxy.stop();
-  await engine.stop();
-});
-
-async function start(script: (side: EngineSide, index: number) => Promise<void>): Promise<RawClient> {
-  engine = await startScriptedEngine(script);
-  proxy = await startTestProxy(engine.socket);
-  client = new RawClient(proxy.socket);
-  return client;
-}
+import { describe, expect, it } from 'vitest';
+import { statusOf } from './raw-client.js';
+import { answering, ok } from './scripted-engine.js';
+import { client, engine, proxy, start } from './scripted-proxy.js';
 
 const upgrade = 'Connection: Upgrade\r\nUpgrade: tcp\r\n';
 const attach = (fields: string) =>
