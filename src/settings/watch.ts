@@ -4,9 +4,10 @@
  *
  * The files are watched by looking at their path twice a second. Unlike inotify this sees a file that is
  * replaced by rename, a link that is changed somewhere on the way, a folder that is made later, and file systems
- * that send no events; it costs one stat each.
+ * that send no events; it costs one stat each. What a path holds is noted before its file is read: fs.watchFile
+ * notes it at some time after, and a change between the two would never be seen.
  */
-import { unwatchFile, watchFile } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { choicePath, readChoice } from './choice.js';
 import { composeSettings, describeChanges, type SettingsSource } from './compose.js';
@@ -15,6 +16,16 @@ import { describeIssue } from './problem.js';
 import type { Settings } from './schema.js';
 
 const lookEveryMilliseconds = 500;
+
+/** What a path holds, as far as a change of it shows: another text after each write, rename, chmod or removal. */
+function fingerprint(path: string): string {
+  try {
+    const { dev, ino, size, mode, uid, gid, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return [dev, ino, size, mode, uid, gid, mtimeNs, ctimeNs].join(' ');
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  }
+}
 
 /** What the holder writes to; a pino logger fits. */
 export type SettingsLog = Pick<Logger, 'info' | 'warn' | 'error'>;
@@ -43,19 +54,19 @@ export class SettingsHolder {
   private bundle: SettingsSource | undefined;
   private readonly listeners = new Set<SettingsListener>();
   private readonly problemListeners = new Set<(problem: string) => void>();
-  private readonly watched: string[];
-  private readonly look = () => this.reload();
+  /** What each watched path held when its file was last read. */
+  private readonly watched = new Map<string, string>();
+  private readonly timer: NodeJS.Timeout;
 
   /** Loads the settings and begins to watch. Throws a SettingsProblem when they can't be used. */
   constructor(private readonly options: SettingsHolderOptions) {
+    const paths = [options.path ?? administratorPath];
+    if (options.stateDir !== undefined) paths.push(choicePath(options.stateDir));
+    for (const path of paths) this.watched.set(path, fingerprint(path));
     this.file = loadSettingsFile(options.path);
     this.current = this.compose();
     this.warn();
-    this.watched = [options.path ?? administratorPath];
-    if (options.stateDir !== undefined) this.watched.push(choicePath(options.stateDir));
-    for (const path of this.watched) {
-      watchFile(path, { interval: lookEveryMilliseconds, persistent: false }, this.look);
-    }
+    this.timer = setInterval(() => this.look(), lookEveryMilliseconds).unref();
   }
 
   /** Registers a listener; the returned function removes it. */
@@ -109,9 +120,21 @@ export class SettingsHolder {
   }
 
   close(): void {
-    for (const path of this.watched) unwatchFile(path, this.look);
+    clearInterval(this.timer);
     this.listeners.clear();
     this.problemListeners.clear();
+  }
+
+  /** Reads the sources again where a path holds something else than when it was last read. */
+  private look(): void {
+    let changed = false;
+    for (const [path, before] of this.watched) {
+      const now = fingerprint(path);
+      if (now === before) continue;
+      this.watched.set(path, now);
+      changed = true;
+    }
+    if (changed) this.reload();
   }
 
   private compose(): Settings {
