@@ -2,7 +2,6 @@
  * The phases *forward*, *hijack* and *h2c*: sends an allowed request to the engine and sees it through. What the engine
  * answers decides whether the connection stays HTTP or becomes a tunnel.
  */
-import type { Socket } from 'node:net';
 import { type JsonArray, stringifyJson } from '../engine/json.js';
 import { stringifyQuery } from '../engine/query.js';
 import { canonicalPath } from '../engine/routes.js';
@@ -20,6 +19,7 @@ import type { AllowedRequest } from './judge.js';
 import { withStandIn } from './missing-container.js';
 import { grpcWatcher } from './record.js';
 import type { RoutedRequest } from './route-request.js';
+import type { TunnelEnd } from './tunnel-end.js';
 import { isSeenThrough } from './volume-turns.js';
 
 const unknownLength = { kind: 'stream', length: undefined } as const;
@@ -175,7 +175,12 @@ async function forwardToTheEnd(
   else noteFailure(exchange, outcome);
 }
 
-function openTunnel(exchange: Exchange, engine: Socket, request: JudgedRequest, proxy: ProxyContext): Tunnel {
+function openTunnel(
+  exchange: Exchange,
+  engine: TunnelEnd,
+  request: JudgedRequest,
+  proxy: ProxyContext,
+): Tunnel {
   const client = exchange.connection.takeOver();
   if (request.route.name !== 'build.grpc') return { closed: tunnel(client, engine) };
   return {

@@ -9,11 +9,14 @@
 import type { Socket } from 'node:net';
 import { processName } from '../system/process-identity.js';
 import type { Caller } from '../uid-allocator/record.js';
+import { writeBufferBytes } from './engine-connection.js';
 import { ProxyError } from './errors.js';
 import { Exchange } from './exchange.js';
 import { hasBareLineFeed, headEnd } from './fields.js';
 import { destroyOnHangUp } from './hang-up.js';
 import { headLimit, parseRequestHead, type RequestHead } from './head.js';
+import { type BytesTaker, readAccepted, SocketReader } from './socket-reader.js';
+import type { TunnelEnd } from './tunnel-end.js';
 
 /** How long a client may take to send a head that it has begun, in milliseconds. */
 const headMilliseconds = 60_000;
@@ -21,15 +24,6 @@ const headMilliseconds = 60_000;
 const lingerMilliseconds = 500;
 /** Bytes that may be sent ahead while a request is being answered. */
 const aheadLimit = 1 << 16;
-
-/** The client's end of a tunnel. */
-export interface ClientEnd {
-  readonly socket: Socket;
-  /** Bytes that came along with the request, the first of the tunnel. */
-  readonly early: Buffer | undefined;
-  /** The client has said already that it sends nothing more. */
-  readonly ended: boolean;
-}
 
 export interface ClientConnectionOwner {
   /** True once no new requests are to be taken. */
@@ -41,12 +35,13 @@ export interface ClientConnectionOwner {
   closed(connection: ClientConnection): void;
 }
 
-export class ClientConnection {
+export class ClientConnection implements BytesTaker {
   readonly socket: Socket;
   readonly caller: Caller;
   /** What the caller's process called itself when it connected. */
   readonly command: string | undefined;
   readonly #owner: ClientConnectionOwner;
+  readonly #reader = new SocketReader(this);
   #exchange: Exchange | undefined;
   #ahead: Buffer | undefined;
   #headTimer: NodeJS.Timeout | undefined;
@@ -54,12 +49,16 @@ export class ClientConnection {
   #closing = false;
   #tunnel = false;
 
-  constructor(socket: Socket, caller: Caller, owner: ClientConnectionOwner) {
+  /**
+   * @param accepted the socket as it was accepted, paused: it is taken over
+   * @throws SystemCallError when there are no descriptors left
+   */
+  constructor(accepted: Socket, caller: Caller, owner: ClientConnectionOwner) {
+    const socket = readAccepted(accepted, this.#reader, writeBufferBytes);
     this.socket = socket;
     this.caller = caller;
     this.command = processName(caller.pid);
     this.#owner = owner;
-    socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('drain', this.#onDrain);
     socket.on('error', this.#onError);
@@ -110,19 +109,22 @@ export class ClientConnection {
   }
 
   /** Hands the socket over for a tunnel, paused. */
-  takeOver(): ClientEnd {
+  takeOver(): TunnelEnd {
     this.#tunnel = true;
     this.#exchange = undefined;
-    this.socket.off('data', this.#onData);
     this.socket.off('end', this.#onEnd);
     this.socket.off('drain', this.#onDrain);
     this.socket.pause();
     const early = this.#ahead;
     this.#ahead = undefined;
-    return { socket: this.socket, early, ended: this.#ended };
+    return { socket: this.socket, reader: this.#reader, early, ended: this.#ended };
   }
 
-  #onData = (chunk: Buffer): void => {
+  get holdsNothing(): boolean {
+    return this.#ahead === undefined && this.#exchange?.body.holdsNothing !== false;
+  }
+
+  take(chunk: Buffer): void {
     if (this.#closing) return;
     const exchange = this.#exchange;
     if (exchange === undefined) {
@@ -133,7 +135,7 @@ export class ClientConnection {
       const end = exchange.body.push(chunk);
       if (end < chunk.length) this.#hold(chunk.subarray(end));
     }
-  };
+  }
 
   #readHead(chunk: Buffer, scanned: number): void {
     const bytes = this.#ahead === undefined ? chunk : Buffer.concat([this.#ahead, chunk]);

@@ -16,6 +16,8 @@ import {
   untilCloseFraming,
 } from './framing.js';
 import { headLimit } from './head.js';
+import { type BytesTaker, SocketReader } from './socket-reader.js';
+import type { TunnelEnd } from './tunnel-end.js';
 
 /** Bytes that may wait in a socket before its source is paused. */
 export const writeBufferBytes = 256 * 1024;
@@ -29,8 +31,8 @@ export interface AnswerReceiver {
    * @returns `tunnel` to take the connection over as raw bytes: then `tunnel` is called, and nothing else
    */
   head(head: AnswerHead, bytes: Buffer, bodyStart: number): 'http' | 'tunnel';
-  /** The engine's socket is the receiver's: paused, and what followed the head is still to be read from it. */
-  tunnel(socket: Socket): void;
+  /** The connection is the receiver's. */
+  tunnel(engine: TunnelEnd): void;
   /** More of the body, with its chunk framing if it has one. */
   body(bytes: Buffer): void;
   /** The engine takes bytes of the request again. */
@@ -39,6 +41,8 @@ export interface AnswerReceiver {
   complete(): void;
   /** The answer can't be completed; nothing else is called. */
   failed(error: ProxyError): void;
+  /** Whether every byte that was given is passed on or forgotten. */
+  readonly holdsNothing: boolean;
 }
 
 /** What `connectToEngine` needs to know of its surroundings. */
@@ -49,10 +53,11 @@ export interface EngineConnectionOwner {
   closed(connection: EngineConnection): void;
 }
 
-export class EngineConnection {
+export class EngineConnection implements BytesTaker {
   readonly socket: Socket;
   readonly #owner: EngineConnectionOwner;
   readonly #once: boolean;
+  readonly #reader = new SocketReader(this);
   #receiver: AnswerReceiver | undefined;
   #method = 'GET';
   #unread: Buffer | undefined;
@@ -61,6 +66,7 @@ export class EngineConnection {
   #requestSent = false;
   #ended = false;
   #requests = 0;
+  #holdsNothing = true;
 
   /**
    * @param path the engine's unix socket
@@ -69,10 +75,10 @@ export class EngineConnection {
   constructor(path: string, owner: EngineConnectionOwner, { once }: { once: boolean }) {
     this.#owner = owner;
     this.#once = once;
-    // The option is missing in the types of net.connect, which hands it on to the stream.
-    const options = { path, allowHalfOpen: true, highWaterMark: writeBufferBytes };
+    // The last option is missing in the types of net.connect, which hands it on to the stream.
+    const { onread } = this.#reader;
+    const options = { path, allowHalfOpen: true, onread, highWaterMark: writeBufferBytes };
     this.socket = connect(options);
-    this.socket.on('data', this.#onData);
     this.socket.on('end', this.#onEnd);
     this.socket.on('drain', this.#onDrain);
     this.socket.on('error', this.#onError);
@@ -109,13 +115,20 @@ export class EngineConnection {
     this.socket.destroy();
   }
 
-  #onData = (chunk: Buffer): void => {
+  get holdsNothing(): boolean {
+    return this.#holdsNothing;
+  }
+
+  take(chunk: Buffer): void {
+    // With the last bytes of an answer its receiver is done, and may hold them all the same.
+    const receiver = this.#receiver;
     try {
       this.#read(chunk);
     } catch (error) {
       this.#fail(answerError(error));
     }
-  };
+    this.#holdsNothing = this.#unread === undefined && receiver?.holdsNothing !== false;
+  }
 
   #read(chunk: Buffer): void {
     if (this.#receiver === undefined) {
@@ -149,8 +162,7 @@ export class EngineConnection {
     this.#keepAlive = head.keepAlive;
     const end = framing.advance(bytes, start);
     if (receiver.head(head, bytes.subarray(0, end), start) === 'tunnel') {
-      this.#releaseSocket(bytes.subarray(start));
-      receiver.tunnel(this.socket);
+      receiver.tunnel(this.#release(bytes.subarray(start)));
       return;
     }
     if (framing.finished) this.#finish(receiver, bytes.length > end);
@@ -171,14 +183,14 @@ export class EngineConnection {
     receiver.complete();
   }
 
-  /** Hands the socket over, paused, with the bytes that came along with the head: its events are another's now. */
-  #releaseSocket(early: Buffer): void {
+  /** Hands the socket over, with the bytes that came along with the head: its events are another's now. */
+  #release(early: Buffer): TunnelEnd {
     this.#receiver = undefined;
-    this.socket.off('data', this.#onData);
     this.socket.off('end', this.#onEnd);
     this.socket.off('drain', this.#onDrain);
     this.socket.pause();
-    if (early.length > 0) this.socket.unshift(early);
+    const { socket } = this;
+    return { socket, reader: this.#reader, early: early.length > 0 ? early : undefined, ended: false };
   }
 
   #onEnd = (): void => {

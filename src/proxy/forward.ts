@@ -15,6 +15,7 @@ import { ChunkedFraming } from './framing.js';
 import { type GivenName, rewordedLimit, withClientsWord } from './given-name.js';
 import { JudgedBody } from './judged-body.js';
 import { type BodySink, bodyFraming } from './request-body.js';
+import type { TunnelEnd } from './tunnel-end.js';
 
 /** An answer that was held back: for bookkeeping that must be done before the client sees it. */
 export interface HeldAnswer {
@@ -28,7 +29,7 @@ export interface HeldAnswer {
 export type ForwardOutcome =
   | { readonly kind: 'answered' }
   | { readonly kind: 'held'; readonly answer: HeldAnswer }
-  | { readonly kind: 'tunnel'; readonly engine: Socket }
+  | { readonly kind: 'tunnel'; readonly engine: TunnelEnd }
   /** The answer had begun when the engine or the client failed: the connection is broken off. */
   | { readonly kind: 'broken'; readonly error: Error };
 
@@ -121,6 +122,10 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
       write: (bytes) => socket.write(bytes),
       end: () => this.#engine.requestSent(),
       failed: (error) => this.#bodyFailed(error),
+      // A write that the kernel took at once is done when it returns.
+      get holdsNothing() {
+        return socket.writableLength === 0;
+      },
     };
     const judge = this.#options.bodyJudge;
     if (judge === undefined) return sink;
@@ -207,7 +212,11 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     else this.#judged.drained();
   }
 
-  tunnel(engine: Socket): void {
+  get holdsNothing(): boolean {
+    return this.#held === undefined && this.#client.writableLength === 0;
+  }
+
+  tunnel(engine: TunnelEnd): void {
     this.#exchange.watch(undefined);
     this.#resolve({ kind: 'tunnel', engine });
   }

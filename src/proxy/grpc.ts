@@ -15,11 +15,10 @@ import {
   type ServerHttp2Stream,
   type SessionOptions,
 } from 'node:http2';
-import type { Socket } from 'node:net';
 import type { GrpcJudge, GrpcRefusal } from '../registry/buildkit/grpc-judge.js';
-import type { ClientEnd } from './client-connection.js';
 import { carryCall } from './grpc-call.js';
 import { LongFields, shortened } from './long-fields.js';
+import type { TunnelEnd } from './tunnel-end.js';
 
 /** Window of a stream and of a session, in bytes: enough that one build's progress never waits for round trips. */
 const windowBytes = 1 << 20;
@@ -49,13 +48,15 @@ export interface GrpcWatcher {
 
 /** Joins a client's and an engine's HTTP/2 connection. Settled when both are closed. */
 export function terminateGrpc(
-  client: ClientEnd,
-  engine: Socket,
+  client: TunnelEnd,
+  engine: TunnelEnd,
   judge: GrpcJudge,
   watcher: GrpcWatcher,
 ): Promise<void> {
   if (client.early !== undefined && !client.ended) client.socket.unshift(client.early);
   const server = performServerHandshake(client.socket, sessionOptions);
+  // The session takes its bytes from the kernel's socket itself, but has nobody begin to read.
+  client.socket.resume();
   const longFields = new LongFields();
   const socket = shortened(engine, longFields);
   const upstream = connect('http://docker', { ...sessionOptions, createConnection: () => socket });

@@ -7,8 +7,8 @@
 import type { Socket } from 'node:net';
 import type { Route } from '../engine/routes.js';
 import type { AnswerHead } from './answer-head.js';
-import type { ClientEnd } from './client-connection.js';
 import { destroyOnHangUp } from './hang-up.js';
+import { readEnd, type TunnelEnd } from './tunnel-end.js';
 
 const rawStream = /^application\/vnd\.docker\.(raw|multiplexed)-stream$/;
 
@@ -53,29 +53,32 @@ export function upgradeFor(route: Route, asked: string | undefined): string | un
 const flushMilliseconds = 1000;
 
 /** Joins both sockets until both directions have ended or one side broke. Settled when both are closed. */
-export function tunnel(client: ClientEnd, engine: Socket): Promise<void> {
-  if (client.early !== undefined) engine.write(client.early);
-  const closed = Promise.all([pump(client.socket, engine), pump(engine, client.socket)]);
+export function tunnel(client: TunnelEnd, engine: TunnelEnd): Promise<void> {
+  const closed = Promise.all([pump(client, engine.socket), pump(engine, client.socket)]);
   if (client.ended) {
-    engine.end();
+    engine.socket.end();
     destroyOnHangUp(client.socket);
   }
-  client.socket.resume();
-  engine.resume();
   return closed.then(() => undefined);
 }
 
-/** Passes on what one socket reads, as fast as the other takes it. Settled when `from` is closed. */
-function pump(from: Socket, to: Socket): Promise<void> {
-  from.on('data', (chunk: Buffer) => {
-    if (!to.write(chunk)) from.pause();
-  });
+/** Passes on what one end reads, as fast as the other takes it. Settled when `from` is closed. */
+function pump(end: TunnelEnd, to: Socket): Promise<void> {
+  const from = end.socket;
   to.on('drain', () => from.resume());
   from.on('end', () => {
     to.end();
     destroyOnHangUp(from);
   });
   from.on('error', () => from.destroy());
+  readEnd(end, {
+    take: (bytes) => {
+      if (!to.write(bytes)) from.pause();
+    },
+    get holdsNothing() {
+      return to.writableLength === 0;
+    },
+  });
   return new Promise((resolve) => {
     from.on('close', () => {
       // A side that is gone takes the other along; what was read before gets a moment to be written.

@@ -5,7 +5,6 @@
 import { chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { writeBufferBytes } from './engine-connection.js';
 
 /** Read and write for the owner and the group: the complement of 0660. */
 const socketUmask = 0o117;
@@ -17,6 +16,7 @@ export class ListenError extends Error {
 
 /**
  * Opens one listening socket.
+ * @param accept gets each connection paused
  * @param address `unix:///path` or an absolute path
  * @param activated descriptors of listening sockets that were handed over, by their path: owner and mode are set
  * @throws ListenError when the address isn't one, or when somebody else answers there
@@ -32,7 +32,7 @@ export async function listen(
     mkdirSync(dirname(path), { recursive: true });
     await removeStaleSocket(path);
   }
-  const server = createServer({ allowHalfOpen: true, highWaterMark: writeBufferBytes }, accept);
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, accept);
   const listening = new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);
     server.once('error', (error) => reject(new ListenError(`can't listen on ${path}: ${error.message}`)));

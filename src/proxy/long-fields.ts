@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { socketPair } from '../system/socket-pair.js';
 import { MalformedBlock, readInteger, readLiteral, textOf } from './hpack-text.js';
+import { readEnd, type TunnelEnd } from './tunnel-end.js';
 
 const frameHead = 9;
 const headers = 1;
@@ -163,16 +164,9 @@ function frames(block: Buffer, { flags, stream }: OpenBlock): Buffer[] {
  * on other streams Node's sessions lose trailers and ends.
  * @throws SystemCallError when there are no descriptors left
  */
-export function shortened(engine: Socket, fields: LongFields): Socket {
+export function shortened(end: TunnelEnd, fields: LongFields): Socket {
   const [near, far] = socketPair();
-  engine.on('data', (chunk: Buffer) => {
-    try {
-      for (const part of fields.push(chunk)) if (!far.write(part)) engine.pause();
-    } catch {
-      // What can't be cut into fields can't be read by Node either, which would give the connection up as well.
-      engine.destroy();
-    }
-  });
+  const engine = end.socket;
   far.on('drain', () => engine.resume());
   far.on('data', (chunk: Buffer) => {
     if (!engine.write(chunk)) far.pause();
@@ -187,6 +181,17 @@ export function shortened(engine: Socket, fields: LongFields): Socket {
       far.destroySoon();
     });
   }
-  engine.resume();
+  readEnd(end, {
+    take: (bytes) => {
+      try {
+        for (const part of fields.push(bytes)) if (!far.write(part)) engine.pause();
+      } catch {
+        // What can't be cut into fields can't be read by Node either, which would give the connection up as well.
+        engine.destroy();
+      }
+    },
+    // Frames that came in part are kept.
+    holdsNothing: false,
+  });
   return near;
 }

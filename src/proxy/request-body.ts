@@ -13,6 +13,8 @@ export interface BodySink {
   write(bytes: Buffer): boolean;
   end(): void;
   failed(error: ProxyError): void;
+  /** True when every byte that was written is passed on or forgotten; absent where that can't be told. */
+  readonly holdsNothing?: boolean;
 }
 
 /** The client's socket, as far as the body may slow it down. */
@@ -21,7 +23,12 @@ export interface Throttle {
   resume(): void;
 }
 
-const nowhere: BodySink = { write: () => true, end: () => undefined, failed: () => undefined };
+const nowhere: BodySink = {
+  write: () => true,
+  end: () => undefined,
+  failed: () => undefined,
+  holdsNothing: true,
+};
 
 export class RequestBody {
   readonly kind: RequestFraming['kind'];
@@ -44,6 +51,11 @@ export class RequestBody {
   /** True once the whole body came in, wherever it went. */
   get finished(): boolean {
     return this.#framing.finished;
+  }
+
+  /** Whether every byte that came in is passed on or forgotten. */
+  get holdsNothing(): boolean {
+    return this.#held.length === 0 && (this.#sink === undefined || this.#sink.holdsNothing === true);
   }
 
   /**

@@ -3,6 +3,7 @@ import { connect as connectHttp2, performServerHandshake, type ServerHttp2Stream
 import { describe, expect, it } from 'vitest';
 import { MalformedBlock, readInteger, readLiteral, textOf } from '../../src/proxy/hpack-text.js';
 import { LongFields, shortened } from '../../src/proxy/long-fields.js';
+import { readAccepted, SocketReader } from '../../src/proxy/socket-reader.js';
 import { socketPair } from '../../src/system/socket-pair.js';
 
 /** RFC 7541, appendix C.4 and C.6: strings as an independent encoder wrote them. */
@@ -53,7 +54,9 @@ async function trailersThrough(trailers: Record<string, string | string[]>): Pro
     stream.end('body');
   });
   const fields = new LongFields();
-  const read = shortened(near, fields);
+  const reader = new SocketReader({ take: () => undefined, holdsNothing: true });
+  const socket = readAccepted(near, reader, 65_536);
+  const read = shortened({ socket, reader, early: undefined, ended: false }, fields);
   const client = connectHttp2('http://docker', { createConnection: () => read });
   const ask = () =>
     new Promise<string[]>((resolve, reject) => {
