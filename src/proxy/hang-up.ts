@@ -3,19 +3,11 @@
  * only when the next byte can't be delivered.
  */
 import type { Socket } from 'node:net';
-import { z } from 'zod';
+import { descriptorOf } from '../system/socket-descriptor.js';
 import { hasHungUp } from '../system/socket-hangup.js';
 
 /** How often a peer that only reads any more is looked at, in milliseconds. */
 const lookMilliseconds = 500;
-
-/** Node has no API for a socket's descriptor; the handle of a unix socket has it. */
-const handleSchema = z.object({ _handle: z.object({ fd: z.number().int().min(0) }) });
-
-/** The descriptor of an open unix socket. @throws ZodError when it is closed */
-export function descriptorOf(socket: Socket): number {
-  return handleSchema.parse(socket)._handle.fd;
-}
 
 /** Destroys a socket whose peer has ended its side as soon as that peer is gone. Call it on the socket's `end`. */
 export function destroyOnHangUp(socket: Socket): void {
