@@ -13,9 +13,10 @@ import { ProxyError } from './errors.js';
 import type { ClientWatcher, Exchange } from './exchange.js';
 import { ChunkedFraming } from './framing.js';
 import { type GivenName, rewordedLimit, withClientsWord } from './given-name.js';
-import { JudgedBody } from './judged-body.js';
+import { JudgedBody, type JudgedBodySink } from './judged-body.js';
 import { type BodySink, bodyFraming } from './request-body.js';
 import type { TunnelEnd } from './tunnel-end.js';
+import { lastChunk, writeChunk } from './write-chunk.js';
 
 /** An answer that was held back: for bookkeeping that must be done before the client sees it. */
 export interface HeldAnswer {
@@ -118,8 +119,10 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
 
   #bodySink(socket: Socket, ownFraming: boolean): BodySink {
     const { body } = this.#exchange;
-    const sink: BodySink = {
+    const sink: JudgedBodySink = {
       write: (bytes) => socket.write(bytes),
+      writeChunk: (piece) => writeChunk(socket, piece),
+      writeLastChunk: () => void socket.write(lastChunk),
       end: () => this.#engine.requestSent(),
       failed: (error) => this.#bodyFailed(error),
       // A write that the kernel took at once is done when it returns.

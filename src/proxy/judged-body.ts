@@ -8,8 +8,13 @@ import type { BodyFraming } from './framing.js';
 import { RequestRefused } from './judge.js';
 import type { BodySink } from './request-body.js';
 
-const lineEnd = Buffer.from('\r\n');
-const lastChunk = Buffer.from('0\r\n\r\n');
+/** The engine's side of a judged body. */
+export interface JudgedBodySink extends BodySink {
+  /** Writes content as a chunk of our own. @returns false until `JudgedBody.drained` is to be called */
+  writeChunk(piece: Uint8Array): boolean;
+  /** Ends a body of such chunks. */
+  writeLastChunk(): void;
+}
 
 /** What a judged body does with its surroundings. */
 export interface JudgedBodyEvents {
@@ -24,7 +29,7 @@ export interface JudgedBodyEvents {
 export class JudgedBody implements BodySink {
   readonly #judge: StreamJudge;
   readonly #framing: BodyFraming;
-  readonly #engine: BodySink;
+  readonly #engine: JudgedBodySink;
   readonly #events: JudgedBodyEvents;
   readonly #ownFraming: boolean;
   readonly #queue: Buffer[] = [];
@@ -34,7 +39,7 @@ export class JudgedBody implements BodySink {
   #whenDrained: (() => void) | undefined;
 
   /** @param framing a fresh one of the body's kind: pieces come with their chunk framing, the judge sees the content */
-  constructor(judge: StreamJudge, framing: BodyFraming, engine: BodySink, events: JudgedBodyEvents) {
+  constructor(judge: StreamJudge, framing: BodyFraming, engine: JudgedBodySink, events: JudgedBodyEvents) {
     this.#judge = judge;
     this.#framing = framing;
     this.#engine = engine;
@@ -78,7 +83,7 @@ export class JudgedBody implements BodySink {
     this.#busy = false;
     if (this.#ended && this.#queue.length === 0 && !this.#stopped) {
       this.#stopped = true;
-      if (this.#ownFraming) this.#engine.write(lastChunk);
+      if (this.#ownFraming) this.#engine.writeLastChunk();
       this.#engine.end();
     }
   }
@@ -102,9 +107,7 @@ export class JudgedBody implements BodySink {
 
   /** Sends content as a chunk (RFC 9112, 7.1). An empty one would end the body. */
   async #sendChunk(piece: Uint8Array): Promise<void> {
-    if (piece.length === 0 || this.#stopped) return;
-    const head = Buffer.from(`${piece.length.toString(16)}\r\n`);
-    if (this.#engine.write(Buffer.concat([head, piece, lineEnd]))) return;
+    if (piece.length === 0 || this.#stopped || this.#engine.writeChunk(piece)) return;
     await new Promise<void>((resolve) => {
       this.#whenDrained = resolve;
     });

@@ -5,6 +5,7 @@
 
 import { ProxyError } from './errors.js';
 import type { Exchange } from './exchange.js';
+import { lastChunk, writeChunk } from './write-chunk.js';
 
 function head(exchange: Exchange, pathStat: string, framing: readonly string[], keepAlive: boolean): string {
   exchange.status = 200;
@@ -45,25 +46,15 @@ export async function replyWithArchive(
     for await (const piece of archive) {
       if (exchange.gone) throw new ProxyError('COFFERDAM_CLIENT_GONE', 'the client went away');
       if (!(piece instanceof Uint8Array)) throw new TypeError('an archive is made of bytes');
-      if (piece.length > 0 && !writePiece(exchange, piece, chunked)) {
+      if (piece.length > 0 && !(chunked ? writeChunk(socket, piece) : socket.write(piece))) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       }
     }
-    if (chunked) socket.write('0\r\n\r\n');
+    if (chunked) socket.write(lastChunk);
   } finally {
     exchange.watch(undefined);
   }
   exchange.connection.answered(exchange, keepAlive);
-}
-
-function writePiece({ connection: { socket } }: Exchange, piece: Uint8Array, chunked: boolean): boolean {
-  if (!chunked) return socket.write(piece);
-  socket.cork();
-  socket.write(`${piece.length.toString(16)}\r\n`, 'latin1');
-  socket.write(piece);
-  const more = socket.write('\r\n', 'latin1');
-  socket.uncork();
-  return more;
 }
