@@ -322,5 +322,6 @@ function withPreparation(facts: FactSource<JudgedRequest>, preparation: Preparat
     },
     resolve: (needs, request) => facts.resolve(needs, request),
     changing: (routeName) => facts.changing(routeName),
+    noteExec: (execId, containerId) => facts.noteExec(execId, containerId),
   };
 }

@@ -149,6 +149,9 @@ export const execInspectSchema = z.object({
 });
 export type ExecInspect = z.infer<typeof execInspectSchema>;
 
+/** What it answers with when it made a container or an exec. */
+export const createdSchema = z.object({ Id: z.string().regex(/^[0-9a-f]{64}$/) });
+
 /** Docker's error body. */
 export const messageSchema = z.object({ message: z.string() });
 

@@ -25,6 +25,11 @@ export class FactMemory<Value> {
     return found;
   }
 
+  /** Notes what was learnt without asking, of an object that never changes. */
+  learn(key: string, value: Value): void {
+    if (this.#watching) this.#remember(key, value);
+  }
+
   #remember(key: string, value: Value): void {
     if (this.#entries.size >= mostEntries) {
       for (const [oldest] of this.#entries) {

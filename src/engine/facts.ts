@@ -150,6 +150,11 @@ export class FactSource<Request extends object> {
     else if (event.Type === 'daemon') this.#engine = undefined;
   }
 
+  /** The engine told us of an exec that it made: it belongs to this container for as long as there is one. */
+  noteExec(execId: string, containerId: string): void {
+    this.#memories.exec.learn(execId, { containerId });
+  }
+
   /**
    * A request is about to be sent that may change objects.
    * @returns to be called when the request, or the connection that it became, has ended

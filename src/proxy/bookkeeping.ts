@@ -3,7 +3,7 @@
  * noted before the engine hears of the container, and tied to its id before the client does. It must never let a
  * container come into being without its note: whatever goes wrong with the ledger refuses the request.
  */
-import { z } from 'zod';
+import { createdSchema } from '../engine/client-answers.js';
 import { approvedMounts } from '../rules/approved-mounts.js';
 import { grantedImage } from '../rules/granted-socket.js';
 import { valueAt } from '../rules/json-pointer.js';
@@ -25,8 +25,6 @@ export interface Booking {
   settle(containerId: string): void;
   abandon(): void;
 }
-
-const created = z.object({ Id: z.string().regex(/^[0-9a-f]{64}$/) });
 
 /**
  * Notes a request that makes an isolated container; others need no note.
@@ -95,7 +93,7 @@ function booking(intent: Intent, ledger: ProxyContext['ledger'], imageId: string
 export function createdContainer(answer: HeldAnswer): string | undefined {
   if (answer.head.status !== 201) return undefined;
   try {
-    return created.parse(JSON.parse(answer.content.toString('utf8'))).Id;
+    return createdSchema.parse(JSON.parse(answer.content.toString('utf8'))).Id;
   } catch (cause) {
     throw new ProxyError('COFFERDAM_ENGINE_ANSWER', "the engine's answer names no container", { cause });
   }

@@ -16,6 +16,7 @@ import { terminateGrpc } from './grpc.js';
 import { passedFields, type RequestHead } from './head.js';
 import { tunnel, tunnelAnswer, upgradeFor } from './hijack.js';
 import type { AllowedRequest } from './judge.js';
+import { execNote } from './made-exec.js';
 import { withStandIn } from './missing-container.js';
 import { grpcWatcher } from './record.js';
 import type { RoutedRequest } from './route-request.js';
@@ -84,6 +85,7 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
     ...(tunnels && { tunnels }),
     ...(bodyJudge && { bodyJudge }),
     ...givenName(routed, allowed.request),
+    ...(routed.route.name === 'exec.create' && { noteCreated: execNote(allowed.request, proxy.facts) }),
   };
   const outcome = await forward(exchange, sent, proxy.pool, options).finally(() => bodyJudge?.close());
   if (outcome.kind === 'tunnel') return openTunnel(exchange, outcome.engine, allowed.request, proxy);

@@ -24,6 +24,8 @@ export interface LookUp {
    * @returns to be called when the request, or the tunnel that it became, has ended
    */
   changing(routeName: string): () => void;
+  /** The engine made an exec in a container. Both are full ids. */
+  noteExec(execId: string, containerId: string): void;
 }
 
 export interface ProxyContext {

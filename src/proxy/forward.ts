@@ -41,6 +41,8 @@ export interface ForwardOptions {
   readonly hold?: boolean;
   /** The client's word for the container that the request names by its full id, for the engine's errors. */
   readonly givenName?: GivenName;
+  /** Told what the engine made (201), before the client is. The answer passes, whatever becomes of this. */
+  readonly noteCreated?: (content: Buffer) => void;
   /** Judges the body while it streams. The caller closes it. */
   readonly bodyJudge?: StreamJudge;
 }
@@ -160,7 +162,7 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     if (head.status === 101) {
       throw new ProxyError('COFFERDAM_ENGINE_ANSWER', 'the engine switched protocols without being asked');
     }
-    if (this.#options.hold === true || this.#isReworded(head)) {
+    if (this.#options.hold === true || this.#isReadFirst(head)) {
       if (head.framing.kind === 'until-close') this.#keepAlive = false;
       this.#held = { head, parts: [], size: 0 };
       if (bytes.length > bodyStart) this.body(bytes.subarray(bodyStart));
@@ -168,10 +170,11 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     return 'http';
   }
 
-  /** Errors are held until they are whole; what is longer than they can be passes as it is. */
-  #isReworded({ status, framing }: AnswerHead): boolean {
-    if (this.#options.givenName === undefined || status < 400) return false;
-    return framing.kind !== 'length' || framing.length <= rewordedLimit;
+  /** Errors and names are held until they are whole; what is longer than they can be passes as it is. */
+  #isReadFirst({ status, framing }: AnswerHead): boolean {
+    const { givenName, noteCreated } = this.#options;
+    const wanted = status === 201 ? noteCreated !== undefined : status >= 400 && givenName !== undefined;
+    return wanted && (framing.kind !== 'length' || framing.length <= rewordedLimit);
   }
 
   #passHead(head: AnswerHead, bytes: Buffer, bodyStart: number): void {
@@ -237,12 +240,13 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
   }
 
   #resolveHeld(answer: HeldAnswer): void {
-    const { givenName, hold } = this.#options;
+    const { givenName, hold, noteCreated } = this.#options;
     if (hold === true) {
       this.#resolve({ kind: 'held', answer });
       return;
     }
-    if (givenName === undefined) answer.release();
+    if (answer.head.status === 201) noteCreated?.(answer.content);
+    if (givenName === undefined || answer.head.status < 400) answer.release();
     else this.#release(...withClientsWord(answer, givenName));
     this.#resolve({ kind: 'answered' });
   }

@@ -51,6 +51,17 @@ describe('what is remembered', () => {
     expect(await memory.find('a', async () => 2)).toBe(2);
   });
 
+  test('what was learnt without asking, while events are watched', async () => {
+    const memory = new FactMemory<number>();
+    memory.learn('a', 1);
+    memory.watch(true);
+    expect(await memory.find('a', async () => undefined)).toBeUndefined();
+    memory.learn('a', 1);
+    expect(await memory.find('a', async () => 2)).toBe(1);
+    memory.watch(false);
+    expect(await memory.find('a', async () => 2)).toBe(2);
+  });
+
   test('no more than fits', async () => {
     const memory = watched<number>();
     for (let at = 0; at < 5000; at += 1) await memory.find(String(at), async () => at);

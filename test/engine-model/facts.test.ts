@@ -110,6 +110,15 @@ test('names follow a rename at once, ids stay', async () => {
   expect((await look()).container('first')?.id).toBe(second);
 });
 
+test('whose an exec is, without asking for one that was made through us', async () => {
+  const exec = 'e'.repeat(64);
+  const look = async () => (await facts.resolve([{ kind: 'exec', id: exec }], request())).exec(exec);
+  // The engine has no such exec: whoever asks it is told nothing.
+  expect(await look()).toBeUndefined();
+  facts.noteExec(exec, 'c'.repeat(64));
+  expect(await look()).toEqual({ containerId: 'c'.repeat(64) });
+});
+
 test('images by name: a retag through us is seen at once, one past us by its event', async () => {
   const look = async () =>
     (await facts.resolve([{ kind: 'image', ref: 'moving:1' }], request())).image('moving:1');

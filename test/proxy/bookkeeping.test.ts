@@ -42,6 +42,7 @@ async function start(
       engine: () => engineFacts,
       resolve: () => Promise.resolve(facts),
       changing: () => () => undefined,
+      noteExec: () => undefined,
     },
     ledger: {
       intend: broken.intend ?? ((request) => real.intend(request)),

@@ -148,6 +148,7 @@ describe('of an error longer than the engine’s own, nothing is replaced', () =
       engine: () => engineFacts,
       resolve: async () => nothing,
       changing: () => () => undefined,
+      noteExec: () => undefined,
     };
     const proxy = await startTestProxy(engine.socket, { rules: [asksForIt], facts });
     const client = new RawClient(proxy.socket);

@@ -52,6 +52,7 @@ export async function startTestProxy(
       engine: () => engineFacts,
       resolve: () => Promise.reject(new Error('no rule of this test needs facts')),
       changing: () => () => undefined,
+      noteExec: () => undefined,
     },
     rules: [],
     judgeGrpc: () => ({ method: () => 'pass', message: () => Promise.resolve({ kind: 'allow' }) }),

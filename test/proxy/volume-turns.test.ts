@@ -23,6 +23,7 @@ beforeEach(async () => {
           ...{ exec: nothing, path: nothing, hostRoutes: [] },
         }),
       changing: () => () => undefined,
+      noteExec: () => undefined,
     },
   });
 });

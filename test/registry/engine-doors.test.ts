@@ -65,6 +65,7 @@ describe.each(kinds)('engine $title', ({ options }) => {
         engine: () => ({ version: Version, apiVersion: ApiVersion, cgroupVersion: '2', dataRoot: '/' }),
         resolve: () => Promise.reject(new Error('registry rules need no facts')),
         changing: () => () => undefined,
+        noteExec: () => undefined,
       },
       judgeGrpc: (request) => grpcJudgeFor(request, client, settings),
       judgeStream: (request) => streamJudgeFor(request, client),

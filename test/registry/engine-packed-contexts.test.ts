@@ -35,6 +35,7 @@ describe.each(['28.5', '20.10'] as const)('engine %s', (version) => {
         engine: () => ({ version: Version, apiVersion: ApiVersion, cgroupVersion: '2', dataRoot: '/' }),
         resolve: () => Promise.reject(new Error('registry rules need no facts')),
         changing: () => () => undefined,
+        noteExec: () => undefined,
       },
       judgeGrpc: (request) => grpcJudgeFor(request, client, settings),
       judgeStream: (request) => streamJudgeFor(request, client),
