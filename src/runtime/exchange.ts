@@ -2,6 +2,7 @@
  * The words that the launcher and the daemon exchange over FIFOs, in one place for both sides:
  *
  *     launcher → requests   prepare SLOT PID VERB SYSTEMD LOG-FORMAT ID␟LOG␟BUNDLE␟PID-FILE
+ *     launcher → requests   streams SLOT PID BASE   (an exec's pipes are to be the container's)
  *     daemon → slot         PID ok | PID elsewhere | PID failed WORDS
  *     launcher → requests   done SLOT PID
  *     launcher → requests   ended ID            (a container is being deleted; nobody waits for anything)
@@ -20,15 +21,20 @@ export const launcherStreams = [4, 5, 6] as const;
 /** ASCII unit separator: stands between fields that may hold blanks. */
 export const separator = '\u001f';
 
+/** Who waits, and for which pipe. */
+const waiter = {
+  slot: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(replySlots - 1),
+  pid: z.coerce.number().int().positive(),
+};
+
 const requestSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('prepare'),
-    slot: z.coerce
-      .number()
-      .int()
-      .min(0)
-      .max(replySlots - 1),
-    pid: z.coerce.number().int().positive(),
+    ...waiter,
     verb: z.enum(['create', 'run']),
     systemdCgroup: z.enum(['yes', 'no']).transform((word) => word === 'yes'),
     logFormat: z.enum(['json', 'text']),
@@ -37,15 +43,8 @@ const requestSchema = z.discriminatedUnion('kind', [
     bundle: z.string().startsWith('/'),
     pidFile: z.string(),
   }),
-  z.object({
-    kind: z.literal('done'),
-    slot: z.coerce
-      .number()
-      .int()
-      .min(0)
-      .max(replySlots - 1),
-    pid: z.coerce.number().int().positive(),
-  }),
+  z.object({ kind: z.literal('streams'), ...waiter, base: z.coerce.number().int().positive() }),
+  z.object({ kind: z.literal('done'), ...waiter }),
   z.object({ kind: z.literal('ended'), id: z.string().regex(containerIdPattern) }),
 ]);
 export type LauncherRequest = z.infer<typeof requestSchema>;
@@ -57,18 +56,13 @@ export function parseLauncherLine(line: string): LauncherRequest | undefined {
     const ended = requestSchema.safeParse({ kind: 'ended', id: words.slice('ended '.length) });
     return ended.success ? ended.data : undefined;
   }
-  const [kind, slot, pid, verb, systemdCgroup, logFormat, id] = words.split(' ');
+  const [kind, slot, pid, ...rest] = words.split(' ');
+  const [verb, systemdCgroup, logFormat, id] = rest;
   const parsed = requestSchema.safeParse({
-    kind,
-    slot,
-    pid,
-    verb,
-    systemdCgroup,
-    logFormat,
-    id,
-    log,
-    bundle,
-    pidFile,
+    ...{ kind, slot, pid },
+    ...(kind === 'streams'
+      ? { base: rest[0] }
+      : { verb, systemdCgroup, logFormat, id, log, bundle, pidFile }),
   });
   return parsed.success ? parsed.data : undefined;
 }

@@ -3,6 +3,8 @@
  * started besides the backend itself while a daemon runs.
  */
 
+import { separator } from './exchange.js';
+
 export interface LauncherScriptOptions {
   readonly backendBinary: string;
   readonly backend: 'runc' | 'sysbox';
@@ -36,20 +38,51 @@ export function launcherScript(options: LauncherScriptOptions): string {
 backend=${quoted(options.backendBinary)}
 pointer=${quoted(options.pointer)}
 
+# Says one line to the daemon and waits for its word, which is then in $reply. Returns 1 when there is no daemon, and
+# never waits for one that is dead: the daemon holds the reply pipe open, so its end is the end of the wait.
+converse() {
+  { IFS= read -r folder <"$pointer"; } 2>/dev/null || return 1
+  slot=$(($$ % ${options.slots})) last=$slot
+  set -C
+  until { echo $$ >"$folder/claim-$slot"; } 2>/dev/null; do
+    slot=$(((slot + 1) % ${options.slots}))
+    [ "$slot" != "$last" ] || { set +C; return 1; }
+  done
+  set +C
+  # Opened both ways first, because opening one end of a pipe waits for the other.
+  [ -p "$folder/requests" ] && [ -p "$folder/reply-$slot" ] || return 1
+  { command exec 7<>"$folder/requests" 9<>"$folder/reply-$slot" 8<"$folder/reply-$slot" 9<&-; } 2>/dev/null || return 1
+  # While a builtin runs with a redirection, the container's own streams stand elsewhere, and the daemon looks at
+  # them while this writes and waits: it is to find them at 4, 5 and 6.
+  command exec 4<&0 5>&1 6>&2 || return 1
+  printf '%s %s %s %s\\n' "$1" "$slot" "$$" "$2" >&7
+  reply=
+  while IFS= read -r reply <&8; do
+    case $reply in "$$ "*) break ;; esac
+    reply=
+  done
+  [ -z "$reply" ] || printf 'done %s %s\\n' "$slot" "$$" >&7
+  exec 4<&- 5>&- 6>&- 7<&- 8<&-
+  reply=\${reply#"$$ "}
+  [ -n "$reply" ]
+}
+
 # A program that opens /dev/stdout by name needs the pipe behind it to be its container's; they come from the shim,
-# which is root. The shim works in the bundle's folder, where the first process's id is written.
+# which is root. The shim works in the bundle's folder, where the first process's id is written. Starting \`chown\`
+# takes longer than a word with the daemon.
 hand_over_pipes() {
   init=
   # The file has no newline at its end, which read takes for a failure.
   { read -r init <init.pid || [ -n "$init" ]; } 2>/dev/null || return 0
   { read -r first base size <"/proc/$init/uid_map"; } 2>/dev/null || return 0
+  [ "$first" = 0 ] && [ "$base" -gt 0 ] || return 0
   pipes=
   for descriptor in 0 1 2; do
     if [ -p "/proc/$$/fd/$descriptor" ]; then pipes="$pipes /proc/$$/fd/$descriptor"; fi
   done
-  if [ -n "$pipes" ] && [ "$first" = 0 ] && [ "$base" -gt 0 ]; then
-    PATH=$PATH:/usr/bin:/bin chown "$base:$base" $pipes
-  fi
+  [ -n "$pipes" ] || return 0
+  if converse streams "$base" && [ "$reply" = ok ]; then return 0; fi
+  PATH=$PATH:/usr/bin:/bin chown "$base:$base" $pipes
   return 0
 }
 
@@ -125,39 +158,17 @@ ${options.builds ? buildsCreate : ''}  create | run) ;;
   *) fail "cofferdam-runtime: this command is not supported for isolated containers (checkpoint and restore are not)" ;;
 esac
 
-# Asks the daemon. Returns 1 when there is none, and never waits for one that is dead: the daemon holds the reply
-# pipe open, so its end is the end of the wait.
+# Has the daemon prepare the bundle. Returns 1 when it can't.
+us='${separator}'
 ask() {
   [ "$plain" = yes ] || return 1
-  { IFS= read -r folder <"$pointer"; } 2>/dev/null || return 1
   case $bundle in /*) ;; *) bundle=$PWD/$bundle ;; esac
   case $pid_file in /* | '') ;; *) pid_file=$PWD/$pid_file ;; esac
-  slot=$(($$ % ${options.slots})) last=$slot
-  set -C
-  until { echo $$ >"$folder/claim-$slot"; } 2>/dev/null; do
-    slot=$(((slot + 1) % ${options.slots}))
-    [ "$slot" != "$last" ] || { set +C; return 1; }
-  done
-  set +C
-  # Opened both ways first, because opening one end of a pipe waits for the other.
-  [ -p "$folder/requests" ] && [ -p "$folder/reply-$slot" ] || return 1
-  { command exec 7<>"$folder/requests" 9<>"$folder/reply-$slot" 8<"$folder/reply-$slot" 9<&-; } 2>/dev/null || return 1
-  # While a builtin runs with a redirection, the container's own streams stand elsewhere, and the daemon looks at
-  # them while this writes and waits: it is to find them at 4, 5 and 6.
-  command exec 4<&0 5>&1 6>&2 || return 1
-  printf 'prepare %s %s %s %s %s %s\\037%s\\037%s\\037%s\\n' \\
-    "$slot" "$$" "$verb" "$systemd" "$format" "$id" "$log" "$bundle" "$pid_file" >&7
-  reply=
-  while IFS= read -r reply <&8; do
-    case $reply in "$$ "*) break ;; esac
-    reply=
-  done
-  [ -z "$reply" ] || printf 'done %s %s\\n' "$slot" "$$" >&7
-  exec 4<&- 5>&- 6>&- 7<&- 8<&-
+  converse prepare "$verb $systemd $format $id$us$log$us$bundle$us$pid_file" || return 1
   case $reply in
-    "$$ ok") return 0 ;;
-    "$$ failed "*)
-      printf '%s\\n' "\${reply#* failed }" >&2
+    ok) return 0 ;;
+    "failed "*)
+      printf '%s\\n' "\${reply#failed }" >&2
       exit 1
       ;;
   esac

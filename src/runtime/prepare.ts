@@ -125,7 +125,7 @@ async function prepareForRunc(
         const folders = delegateCgroups(specification, request.systemdCgroup, range, context.mountTable);
         undo.push(() => removeEmpty(folders));
       }
-      if (request.verb === 'create') handOverPipes(request.pid, request.streams, range);
+      if (request.verb === 'create') handOverPipes(request.pid, request.streams, range.base);
       const flags = lockedFlags(binds, context);
       applyEdits(edits, specification, request, plan, {
         ...{ rootPath, mountSources, mountFlags: flags, deviceBinds },

@@ -32,6 +32,7 @@ import { prepare } from './prepare.js';
 import { RuntimeRefusal } from './refusal.js';
 import { describeFailure, writeErrorLog } from './report.js';
 import { closeStages, openStages, runtimeFolder, sweepStage, sweepStages } from './staging.js';
+import { handOverPipes } from './standard-streams.js';
 import { UserNamespaces } from './user-namespaces.js';
 
 /** How many user namespaces wait for containers that start at the same moment. */
@@ -77,6 +78,7 @@ export function serveRuntime(options: ServeOptions): RuntimeServer {
 }
 
 type PrepareRequest = Extract<LauncherRequest, { kind: 'prepare' }>;
+type StreamsRequest = Extract<LauncherRequest, { kind: 'streams' }>;
 
 class Server implements RuntimeServer {
   readonly #options: ServeOptions;
@@ -155,10 +157,12 @@ class Server implements RuntimeServer {
       this.#sweepSoon();
     } else if (request?.kind === 'prepare') {
       void this.#prepare(request);
+    } else if (request?.kind === 'streams') {
+      this.#handOver(request);
     } else {
       this.#options.log.error({ line: line.slice(0, 200) }, 'a launcher wrote a line that is none');
       // Its one-shot process will say what is wrong; without an answer the launcher would wait.
-      const [, slot, pid] = /^prepare (\d{1,3}) (\d+) /.exec(line) ?? [];
+      const [, slot, pid] = /^(?:prepare|streams) (\d{1,3}) (\d+) /.exec(line) ?? [];
       if (slot !== undefined) this.#reply(Number(slot), replyLine(Number(pid), 'elsewhere'));
     }
   }
@@ -167,8 +171,7 @@ class Server implements RuntimeServer {
     const started = performance.now();
     const { slot, pid, log, id, verb } = request;
     try {
-      // An engine in a mount namespace of its own wouldn't see mounts that are made here.
-      if (namespaceInode(pid, 'mnt') !== namespaceInode('self', 'mnt')) {
+      if (isElsewhere(pid)) {
         this.#reply(slot, replyLine(pid, 'elsewhere'));
         return;
       }
@@ -199,6 +202,20 @@ class Server implements RuntimeServer {
       if (verb === 'run') this.#releaseStep(id);
       this.#reply(slot, replyLine(pid, 'failed', message));
     }
+  }
+
+  /** What can't be done here the launcher does by itself. */
+  #handOver({ slot, pid, base }: StreamsRequest): void {
+    let verdict: 'ok' | 'elsewhere' = 'elsewhere';
+    try {
+      if (!isElsewhere(pid)) {
+        handOverPipes(pid, launcherStreams, base);
+        verdict = 'ok';
+      }
+    } catch (problem) {
+      this.#options.log.error({ problem }, 'the pipes of an exec could not be handed over');
+    }
+    this.#reply(slot, replyLine(pid, verdict));
   }
 
   /** The range of a build step ends with its process; a container's only when the engine destroys it. */
@@ -272,6 +289,11 @@ class Server implements RuntimeServer {
       if (processIdentity(pid) === undefined && age > slotGrace) this.#release(Number(slot));
     }
   }
+}
+
+/** An engine in namespaces of its own wouldn't see mounts that are made here, and its process ids may be others'. */
+function isElsewhere(pid: number): boolean {
+  return namespaceInode(pid, 'mnt') !== namespaceInode('self', 'mnt');
 }
 
 /** A claim is made and then written: so long it may be empty. */

@@ -4,16 +4,16 @@
  * them, as runc does itself for pipes that it makes.
  */
 import { chownSync, statSync } from 'node:fs';
-import type { Range } from '../uid-allocator/record.js';
 
 /**
  * Hands pipes of a process to a container's root. Anything that isn't a pipe (a terminal, a file) is left.
  * @param descriptors where the process has the container's input, output and error by now
+ * @param root the container's root, as the host's number
  */
-export function handOverPipes(pid: number, descriptors: readonly number[], range: Range): void {
+export function handOverPipes(pid: number, descriptors: readonly number[], root: number): void {
   for (const descriptor of descriptors) {
     const path = `/proc/${pid}/fd/${descriptor}`;
     const status = statSync(path, { throwIfNoEntry: false });
-    if (status?.isFIFO() === true && status.uid === 0) chownSync(path, range.base, range.base);
+    if (status?.isFIFO() === true && status.uid === 0) chownSync(path, root, root);
   }
 }

@@ -75,6 +75,21 @@ describe('words between launcher and daemon', () => {
     expect(parseLauncherLine('done 3 42')).toEqual({ kind: 'done', slot: 3, pid: 42 });
   });
 
+  test('the pipes of an exec', () => {
+    expect(parseLauncherLine('streams 3 42 100000')).toEqual({
+      ...{ kind: 'streams', slot: 3, pid: 42, base: 100_000 },
+    });
+    for (const line of [
+      'streams 3 42',
+      'streams 3 42 0',
+      'streams 3 42 -1',
+      'streams 32 42 1',
+      'streams 3 42 x',
+    ]) {
+      expect(parseLauncherLine(line)).toBe(undefined);
+    }
+  });
+
   test('the end of a container', () => {
     expect(parseLauncherLine(`ended ${id}`)).toEqual({ kind: 'ended', id });
     for (const line of ['ended', 'ended ', 'ended ../up', `ended ${id} `, `ended  ${id}`, ` ended ${id}`]) {
