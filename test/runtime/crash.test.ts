@@ -9,10 +9,30 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sweepStages } from '../../src/runtime/staging.js';
 import { mountsBelow } from '../support/left-overs.js';
+import { ResultTable } from '../support/result-table.js';
 import { IsolatingEngine } from './support/isolating-engine.js';
 
 const preload = new URL('support/stop-at-step.mjs', import.meta.url).pathname;
 const serveProcess = new URL('support/serve-process.mjs', import.meta.url).pathname;
+
+/** The crash matrix: what the container was after the kill, and what became of it. */
+const matrix = new ResultTable('step', 'killed', 'the container then', 'afterwards');
+afterAll(() => matrix.print());
+const wellAgain = 'starts, with its range; removed, nothing is left';
+
+function stateOf(isolating: IsolatingEngine, id: string): Promise<string> {
+  return isolating.docker('inspect', '--format', '{{.State.Status}}', id);
+}
+
+/** The step at which `stop-at-step.mjs` ended a process, without what differs from run to run. */
+function stoppedAt(isolating: IsolatingEngine, id: string): string {
+  return readFileSync(join(isolating.engine.folder, 'stopped-at'), 'utf8')
+    .replaceAll(isolating.engine.folder, '')
+    .replaceAll(id, 'ID')
+    .replace(/[0-9a-f]{32,}/g, 'HASH')
+    .replace(/\d+-\d+|(?<=\/proc\/)\d+/g, 'PID')
+    .replace(/^write \d+$/, 'write');
+}
 
 /** What would be left over of containers, by kind; all empty when nothing is. */
 function leftOvers(isolating: IsolatingEngine, ...ids: string[]): Record<string, unknown> {
@@ -65,6 +85,7 @@ describe('the preparation is killed at each of its steps', () => {
     const id = await isolating.docker(
       ...['create', '--network', 'none', '--privileged', '--volume', 'kept:/v', 'busybox', 'sleep', '1000'],
     );
+    const seen: string[][] = [];
     let step = 0;
     for (;;) {
       step += 1;
@@ -74,8 +95,10 @@ describe('the preparation is killed at each of its steps', () => {
       rmSync(plan, { force: true });
       if (stopped) {
         expect(code).not.toBe(0);
+        const then = await stateOf(isolating, id);
         // The very next attempt works, whatever was left.
         await isolating.docker('start', id);
+        seen.push([stoppedAt(isolating, id), 'one-shot process', then, wellAgain]);
       }
       await expectIsolated(isolating, id);
       await isolating.docker('kill', id);
@@ -85,6 +108,7 @@ describe('the preparation is killed at each of its steps', () => {
     expect(step).toBeGreaterThan(8);
     await isolating.docker('rm', '--force', id);
     expect(leftOvers(isolating, id)).toEqual(nothing);
+    for (const row of seen) matrix.add(...row);
   }, 300_000);
 });
 
@@ -118,15 +142,18 @@ describe('the daemon is killed at each step of a preparation', () => {
     const id = await isolating.docker(
       ...['create', '--network', 'none', '--volume', 'kept:/v', 'busybox', 'sleep', '1000'],
     );
+    const seen: string[][] = [];
     let step = 0;
     for (;;) {
       step += 1;
       const daemon = await startDaemon(step);
       await isolating.docker('start', id);
       await expectIsolated(isolating, id);
+      const then = await stateOf(isolating, id);
       await isolating.docker('kill', id);
       await isolating.docker('wait', id);
       const survived = existsSync(plan);
+      if (!survived) seen.push([stoppedAt(isolating, id), 'daemon', then, wellAgain]);
       rmSync(plan, { force: true });
       if (daemon.exitCode === null && daemon.signalCode === null) {
         daemon.kill('SIGKILL');
@@ -138,6 +165,7 @@ describe('the daemon is killed at each step of a preparation', () => {
     await isolating.docker('rm', '--force', id);
     isolating.serve();
     await expect.poll(() => leftOvers(isolating, id), { timeout: 10_000 }).toEqual(nothing);
+    for (const row of seen) matrix.add(...row);
   }, 300_000);
 });
 
@@ -172,6 +200,7 @@ describe('the engine, its shim or the runtime is killed around each verb', () =>
       await isolating.engine.kill();
       await isolating.engine.start();
     }
+    const then = await stateOf(isolating, id);
     // It starts, or is running still; either way with its range.
     await expect
       .poll(async () => (await isolating.engine.docker('start', id)).code, { timeout: 20_000 })
@@ -179,6 +208,7 @@ describe('the engine, its shim or the runtime is killed around each verb', () =>
     await expectIsolated(isolating, id);
     await isolating.docker('rm', '--force', id);
     await expect.poll(() => leftOvers(isolating, id), { timeout: 20_000 }).toEqual(nothing);
+    matrix.add(`${when} ${verb}`, whom, then, wellAgain);
   });
 });
 
@@ -204,6 +234,7 @@ describe('the daemon', () => {
     await expectIsolated(isolating, second);
     await isolating.docker('rm', '--force', first, second);
     await expect.poll(() => leftOvers(isolating, first, second), { timeout: 10_000 }).toEqual(nothing);
+    matrix.add('running', 'daemon (stopped)', 'running on', wellAgain);
   });
 
   test('live-restore: containers outlive dockerd', async () => {
@@ -213,8 +244,10 @@ describe('the daemon', () => {
     await isolating.engine.start();
     expect(await isolating.docker('inspect', '--format', '{{.State.Pid}}', id)).toBe(before);
     await expectIsolated(isolating, id);
+    const then = await stateOf(isolating, id);
     await isolating.docker('rm', '--force', id);
     await expect.poll(() => leftOvers(isolating, id), { timeout: 10_000 }).toEqual(nothing);
+    matrix.add('running', 'dockerd (live-restore)', then, wellAgain);
   });
 
   test('a reboot: the run folder is empty, the state is kept', async () => {
@@ -226,10 +259,12 @@ describe('the daemon', () => {
     rmSync(join(isolating.runDir, 'runtime'), { recursive: true, force: true });
     await isolating.engine.start();
     isolating.serve();
+    const then = await stateOf(isolating, id);
     await isolating.docker('start', id);
     expect(isolating.ledger.read(id)?.range).toEqual(range);
     await expectIsolated(isolating, id);
     await isolating.docker('rm', '--force', id);
     await expect.poll(() => leftOvers(isolating, id), { timeout: 10_000 }).toEqual(nothing);
+    matrix.add('running', 'everything (a reboot)', then, wellAgain);
   });
 });

@@ -36,7 +36,10 @@ describe.each([
 ])('%s', (title, served) => {
   let isolating: IsolatingEngine;
   beforeAll(async () => {
-    isolating = await IsolatingEngine.start({ version: '26.1' }, served);
+    isolating = await IsolatingEngine.start(
+      { version: '26.1', configuration: { experimental: true } },
+      served,
+    );
   });
   afterAll(() => isolating?.stop());
 
@@ -149,11 +152,24 @@ describe.each([
     expect(await refusal(id)).toMatch(/ledger|record/);
   });
 
+  test('a range that another container has', async () => {
+    const make = () => isolating.createWith([], '--network', 'none', 'busybox', 'true');
+    const [other, id] = [await make(), await make()];
+    const range = isolating.ledger.read(other)?.range;
+    const record = join(isolating.stateDir, 'ledger/containers', id);
+    writeFileSync(record, JSON.stringify({ ...isolating.ledger.read(id), range }));
+    expect(await refusal(id)).toContain(`the range ${range?.base} belongs to something else`);
+    rmSync(record);
+    expect((await isolating.engine.docker('start', '--attach', other)).code).toBe(0);
+    await isolating.docker('rm', other);
+  });
+
   test('checkpoint', async () => {
     const id = await isolating.docker('run', '--detach', '--network', 'none', 'busybox', 'sleep', '1000');
     const { code, stderr } = await isolating.engine.docker('checkpoint', 'create', id, 'one');
     expect(code).not.toBe(0);
-    expect(stderr).toMatch(/not supported for isolated containers|experimental/);
+    expect(stderr).toContain('this command is not supported for isolated containers');
+    expect(await isolating.docker('inspect', '--format', '{{.State.Status}}', id)).toBe('running');
     await isolating.docker('rm', '--force', id);
   });
 });

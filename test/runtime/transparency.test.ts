@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EngineVersion } from '../support/engines.js';
+import { ResultTable } from '../support/result-table.js';
 import { IsolatingEngine } from './support/isolating-engine.js';
 import type { VerbRow } from './support/verb-row.js';
 import { verbTable } from './support/verb-table.js';
@@ -13,6 +14,9 @@ const targets: readonly { version: EngineVersion; store: 'overlay2' | 'container
   { version: '20.10', store: 'overlay2' },
   { version: '28.5', store: 'containerd' },
 ];
+
+const table = new ResultTable('row', 'engine', 'isolated, against plain runc');
+afterAll(() => table.print());
 
 describe.each(targets)('engine $version with $store', ({ version, store }) => {
   let isolating: IsolatingEngine;
@@ -49,6 +53,10 @@ describe.each(targets)('engine $version with $store', ({ version, store }) => {
 
   const rows = verbTable.filter((row) => row.since === undefined || row.since <= version);
   test.each(rows)('$name', async (row) => {
-    expect(await outputs(row, 'sysbox-runc')).toEqual(await outputs(row, 'plain'));
+    const [isolated, plain] = [await outputs(row, 'sysbox-runc'), await outputs(row, 'plain')];
+    const lines = plain.join('').split('\n').length - 1;
+    const same = JSON.stringify(isolated) === JSON.stringify(plain);
+    table.add(row.name, `${version}, ${store}`, `${same ? 'the same' : 'differs'} (${lines} lines)`);
+    expect(isolated).toEqual(plain);
   });
 });
