@@ -20,8 +20,9 @@ export const inspected = {
   execProcess: `${bridge}ExecProcess`,
 } as const;
 
-// `Control/Session` is missing on purpose: it tunnels a session, for which clients of an engine have POST /session.
 const passedControl = [
+  // What POST /session is for clients that have gRPC alone: the engine asks, and the client serves its files.
+  'Session',
   'DiskUsage',
   'Prune',
   'Status',
