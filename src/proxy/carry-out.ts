@@ -9,6 +9,7 @@ import type { JudgedRequest } from '../rules/rule.js';
 import { type Booking, createdContainer } from './bookkeeping.js';
 import { carryOutFiles } from './container-archive.js';
 import type { ProxyContext } from './context.js';
+import { openPriorKnowledge, openUpstream } from './engine-http2.js';
 import type { EngineRequest, EngineRequestBody } from './engine-request.js';
 import type { Exchange } from './exchange.js';
 import { type ForwardOptions, type ForwardOutcome, forward } from './forward.js';
@@ -53,6 +54,7 @@ interface Tunnel {
 
 async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Promise<Tunnel | undefined> {
   const { routed, allowed, booking } = errand;
+  if (exchange.speaksHttp2) return openHttp2(exchange, allowed.request, proxy);
   if (allowed.missing !== undefined) {
     const { request, givenName } = withStandIn(allowed.request, allowed.missing);
     const asked = engineRequest(exchange, { ...errand, allowed: { ...allowed, request } });
@@ -185,9 +187,20 @@ function openTunnel(
 ): Tunnel {
   const client = exchange.connection.takeOver();
   if (request.route.name !== 'build.grpc') return { closed: tunnel(client, engine) };
-  return {
-    closed: terminateGrpc(client, engine, proxy.judgeGrpc(request), grpcWatcher(exchange, proxy)),
-  };
+  const judge = proxy.judgeGrpc(request);
+  return { closed: terminateGrpc(client, openUpstream(engine), judge, grpcWatcher(exchange, proxy)) };
+}
+
+/** @throws ProxyError when the engine doesn't serve HTTP/2 without an upgrade, or either side is gone */
+async function openHttp2(exchange: Exchange, request: JudgedRequest, proxy: ProxyContext): Promise<Tunnel> {
+  const engine = proxy.pool.fresh().handOver();
+  exchange.watch({ clientGone: () => engine.socket.destroy() });
+  const upstream = await openPriorKnowledge(engine).finally(() => exchange.throwIfGone());
+  exchange.watch(undefined);
+  exchange.status = 200;
+  const client = exchange.connection.takeOver();
+  const judge = proxy.judgeGrpc(request);
+  return { closed: terminateGrpc(client, upstream, judge, grpcWatcher(exchange, proxy)) };
 }
 
 function noteFailure(exchange: Exchange, outcome: ForwardOutcome): void {

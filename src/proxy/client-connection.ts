@@ -15,6 +15,7 @@ import { Exchange } from './exchange.js';
 import { hasBareLineFeed, headEnd } from './fields.js';
 import { destroyOnHangUp } from './hang-up.js';
 import { headLimit, parseRequestHead, type RequestHead } from './head.js';
+import { priorKnowledge, readPreface } from './http2-preface.js';
 import { type BytesTaker, readAccepted, SocketReader } from './socket-reader.js';
 import type { TunnelEnd } from './tunnel-end.js';
 
@@ -24,6 +25,12 @@ const headMilliseconds = 60_000;
 const lingerMilliseconds = 500;
 /** Bytes that may be sent ahead while a request is being answered. */
 const aheadLimit = 1 << 16;
+
+/** The client's end of a tunnel. */
+export interface ClientEnd extends TunnelEnd {
+  /** Sets what ends the tunnel in good order, to be called once no new requests are taken. */
+  whenDraining(end: () => void): void;
+}
 
 export interface ClientConnectionOwner {
   /** True once no new requests are to be taken. */
@@ -48,6 +55,8 @@ export class ClientConnection implements BytesTaker {
   #ended = false;
   #closing = false;
   #tunnel = false;
+  #endTunnel: (() => void) | undefined;
+  #requested = false;
 
   /**
    * @param accepted the socket as it was accepted, paused: it is taken over
@@ -79,7 +88,8 @@ export class ClientConnection implements BytesTaker {
 
   /** Ends the connection once the answers under way are written. */
   closeWhenIdle(): void {
-    if (this.idle) this.#close();
+    if (this.#tunnel) this.#endTunnel?.();
+    else if (this.idle) this.#close();
   }
 
   /**
@@ -109,7 +119,7 @@ export class ClientConnection implements BytesTaker {
   }
 
   /** Hands the socket over for a tunnel, paused. */
-  takeOver(): TunnelEnd {
+  takeOver(): ClientEnd {
     this.#tunnel = true;
     this.#exchange = undefined;
     this.socket.off('end', this.#onEnd);
@@ -117,7 +127,11 @@ export class ClientConnection implements BytesTaker {
     this.socket.pause();
     const early = this.#ahead;
     this.#ahead = undefined;
-    return { socket: this.socket, reader: this.#reader, early, ended: this.#ended };
+    const whenDraining = (end: () => void): void => {
+      this.#endTunnel = end;
+      if (this.#owner.draining) end();
+    };
+    return { socket: this.socket, reader: this.#reader, early, ended: this.#ended, whenDraining };
   }
 
   get holdsNothing(): boolean {
@@ -145,7 +159,17 @@ export class ClientConnection implements BytesTaker {
       this.#awaitHead(bytes, scanned);
       return;
     }
+    const preface = this.#requested ? 'none' : readPreface(bytes);
+    if (preface === 'incomplete') {
+      this.#awaitHead(bytes, scanned);
+      return;
+    }
     if (this.#headTimer !== undefined) this.#stopHeadTimer();
+    this.#requested = true;
+    if (preface === 'complete') {
+      this.#takeUp(new Exchange(this, priorKnowledge), bytes);
+      return;
+    }
     let head: RequestHead;
     try {
       head = parseRequestHead(bytes.toString('latin1', 0, end));
@@ -153,10 +177,14 @@ export class ClientConnection implements BytesTaker {
       this.#refuse(error);
       return;
     }
-    const exchange = new Exchange(this, head);
+    this.#takeUp(new Exchange(this, head), bytes.subarray(end));
+  }
+
+  /** Hands a request to the spine, with the bytes behind its head. */
+  #takeUp(exchange: Exchange, behind: Buffer): void {
     this.#exchange = exchange;
-    const bodyEnd = bytes.length > end ? end + exchange.body.push(bytes.subarray(end)) : end;
-    if (bodyEnd < bytes.length) this.#hold(bytes.subarray(bodyEnd));
+    const bodyEnd = behind.length > 0 ? exchange.body.push(behind) : 0;
+    if (bodyEnd < behind.length) this.#hold(bodyEnd === 0 ? behind : behind.subarray(bodyEnd));
     this.#owner.handle(exchange);
   }
 

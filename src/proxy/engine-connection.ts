@@ -109,6 +109,11 @@ export class EngineConnection implements BytesTaker {
     this.#requestSent = true;
   }
 
+  /** Hands the connection over before anything was sent on it: its events are another's now. */
+  handOver(): TunnelEnd {
+    return this.#release(Buffer.alloc(0));
+  }
+
   /** Ends the connection at once, without telling the receiver. */
   abandon(): void {
     this.#receiver = undefined;

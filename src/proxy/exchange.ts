@@ -7,6 +7,7 @@ import type { Caller } from '../uid-allocator/record.js';
 import type { ClientConnection } from './client-connection.js';
 import { ProxyError } from './errors.js';
 import type { RequestHead } from './head.js';
+import { priorKnowledge } from './http2-preface.js';
 import { RequestBody } from './request-body.js';
 import type { RoutedRequest } from './route-request.js';
 
@@ -44,6 +45,11 @@ export class Exchange {
 
   get caller(): Caller {
     return this.connection.caller;
+  }
+
+  /** True for a connection that began with HTTP/2 itself, which is what an answer must be then. */
+  get speaksHttp2(): boolean {
+    return this.head === priorKnowledge;
   }
 
   /** True once the answer's head is written: from then on an error can only break the connection. */

@@ -8,7 +8,6 @@
  *       └──deny──▶ answered with a gRPC status
  */
 import {
-  type ClientHttp2Session,
   type ClientHttp2Stream,
   constants,
   type IncomingHttpHeaders,
@@ -16,25 +15,10 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { type GrpcJudge, type GrpcRefusal, grpcStatus } from '../registry/buildkit/grpc-judge.js';
+import type { IncomingCall } from './client-http2.js';
+import type { Upstream } from './engine-http2.js';
 import type { GrpcWatcher } from './grpc.js';
 import { framed, MalformedMessage, MessageReader } from './grpc-messages.js';
-import type { LongFields } from './long-fields.js';
-
-/** A call as the client's session announced it. */
-export interface IncomingCall {
-  readonly stream: ServerHttp2Stream;
-  /** Names and values in turns, as they were sent. */
-  readonly rawHeaders: readonly string[];
-  /** The client sends no messages at all. */
-  readonly ended: boolean;
-}
-
-/** The engine's side. */
-export interface Upstream {
-  readonly session: ClientHttp2Session;
-  /** Keeps the values of its fields that Node can't read. */
-  readonly longFields: LongFields;
-}
 
 /** Carries a call over, or answers it with a refusal. */
 export function carryCall(
@@ -76,7 +60,6 @@ class Call {
     this.#upstream = upstream;
     this.#watcher = watcher;
     this.path = String(this.#headers[constants.HTTP2_HEADER_PATH] ?? '');
-    stream.on('error', () => undefined);
     stream.on('wantTrailers', () => {
       stream.sendTrailers(this.#trailers ?? {});
       this.#answered = true;

@@ -46,7 +46,6 @@ const noBody: RequestFraming = { kind: 'none' };
 const chunked: RequestFraming = { kind: 'chunked' };
 const requestLine = /^([^ \r\n]+) ([^ \r\n]+) HTTP\/1\.([01])\r\n/;
 const originForm = /^\/[!-"$-~]*$/;
-const http2Preface = 'PRI * HTTP/2.0\r\n';
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE']);
 
 /**
@@ -77,10 +76,6 @@ function parse(text: string): RequestHead {
 }
 
 function badRequestLine(text: string): Error {
-  if (text.startsWith(http2Preface)) {
-    const advice = 'use HTTP/1.1, and the Upgrade of POST /grpc for BuildKit';
-    return new ProxyError('COFFERDAM_HTTP_VERSION', `HTTP/2 is not served on this socket: ${advice}`);
-  }
   if (/^[^ \r\n]+ [^ \r\n]+ HTTP\/\d\.\d\r\n/.test(text)) {
     return new ProxyError('COFFERDAM_HTTP_VERSION', 'this HTTP version is not supported: use HTTP/1.1');
   }

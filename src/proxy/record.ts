@@ -3,8 +3,9 @@
  * them: no bodies, no queries, no header values.
  */
 import type { AuditRecord } from '../audit/record.js';
+import { grpcOnly } from './client-http2.js';
 import type { ProxyContext } from './context.js';
-import { ProxyError } from './errors.js';
+import { ProxyError, type ProxyErrorCode } from './errors.js';
 import type { Exchange } from './exchange.js';
 import type { GrpcWatcher } from './grpc.js';
 import { RequestRefused } from './judge.js';
@@ -70,6 +71,19 @@ export function grpcWatcher(
         reason: refusal.message,
         generation: settings.generation,
         status: 200,
+        milliseconds: 0,
+      }),
+    unserved: () =>
+      audit.record({
+        event: 'request',
+        caller: auditedCaller(exchange),
+        method: 'POST',
+        route: 'build.grpc',
+        verdict: 'malformed',
+        error: 'COFFERDAM_HTTP_VERSION' satisfies ProxyErrorCode,
+        reason: grpcOnly.message,
+        generation: settings.generation,
+        status: grpcOnly.status,
         milliseconds: 0,
       }),
     failed: (error) => log.error({ err: error }, 'a BuildKit call could not be judged'),

@@ -1,6 +1,7 @@
 /**
  * Answers of our own: always Docker's JSON, so that every client can show the message.
  */
+import { refuseHttp2 } from './client-http2.js';
 import type { Exchange } from './exchange.js';
 
 /** Body of an error answer: Docker's `message`, and more for programs where there is more. */
@@ -29,6 +30,10 @@ const reasonPhrases: Readonly<Record<number, string>> = {
 export function replyWithError(exchange: Exchange, status: number, error: ErrorBody): void {
   const { connection, head } = exchange;
   exchange.status = status;
+  if (exchange.speaksHttp2) {
+    refuseHttp2(connection.takeOver(), { status, message: error.message });
+    return;
+  }
   const keepAlive = head?.keepAlive === true && exchange.body.finished;
   const body = `${JSON.stringify(error)}\n`;
   const text = [

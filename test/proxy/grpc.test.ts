@@ -1,11 +1,9 @@
 /** BuildKit's gRPC, terminated and carried over call by call: each message can be judged, and nothing else changes. */
 import {
   type ClientHttp2Session,
-  type ClientHttp2Stream,
   connect as connectHttp2,
   constants,
   type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
   performServerHandshake,
   type ServerHttp2Session,
   type ServerHttp2Stream,
@@ -15,6 +13,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { framed, MessageReader } from '../../src/proxy/grpc-messages.js';
 import type { GrpcJudge } from '../../src/registry/buildkit/grpc-judge.js';
+import { type Answer, call, echo, method, outcomeOf, passing } from './grpc-calls.js';
 import { startTestProxy, type TestProxy, temporaryFolder } from './start.js';
 
 let server: Server;
@@ -29,8 +28,6 @@ afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
   await new Promise((resolve) => server.close(resolve));
 });
-
-type Answer = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]) => void;
 
 const switched = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n';
 
@@ -55,8 +52,7 @@ async function start(answer: Answer, judge?: Partial<GrpcJudge>): Promise<void> 
     });
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
-  const pass: GrpcJudge = { method: () => 'pass', message: () => Promise.resolve({ kind: 'allow' }) };
-  proxy = await startTestProxy(path, { judgeGrpc: () => ({ ...pass, ...judge }) });
+  proxy = await startTestProxy(path, { judgeGrpc: () => ({ ...passing, ...judge }) });
   const socket = connect(proxy.socket);
   sockets.push(socket);
   socket.write('POST /grpc HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
@@ -67,54 +63,6 @@ async function start(answer: Answer, judge?: Partial<GrpcJudge>): Promise<void> 
   client = connectHttp2('http://docker', { createConnection: () => socket });
   client.on('error', () => undefined);
 }
-
-const call = (path: string, more: OutgoingHttpHeaders = {}): OutgoingHttpHeaders => ({
-  ':method': 'POST',
-  ':path': path,
-  'content-type': 'application/grpc',
-  te: 'trailers',
-  ...more,
-});
-
-interface Outcome {
-  readonly headers: IncomingHttpHeaders;
-  readonly rawHeaders: readonly string[];
-  readonly messages: readonly string[];
-  readonly trailers: IncomingHttpHeaders;
-  readonly code: number;
-}
-
-/** Everything that a call leads to. */
-function outcomeOf(stream: ClientHttp2Stream): Promise<Outcome> {
-  return new Promise((resolve) => {
-    let headers: IncomingHttpHeaders = {};
-    let rawHeaders: readonly string[] = [];
-    let trailers: IncomingHttpHeaders = {};
-    const reader = new MessageReader();
-    const messages: string[] = [];
-    stream.on('response', (received: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-      headers = received;
-      rawHeaders = raw;
-    });
-    stream.on('trailers', (received: IncomingHttpHeaders) => {
-      trailers = received;
-    });
-    stream.on('data', (bytes: Buffer) => messages.push(...reader.push(bytes).map(String)));
-    stream.on('error', () => undefined);
-    stream.on('close', () =>
-      resolve({ headers, rawHeaders, messages, trailers, code: stream.rstCode ?? -1 }),
-    );
-  });
-}
-
-/** Answers each message with itself, then with a status. */
-const echo: Answer = (stream) => {
-  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-  stream.pipe(stream);
-};
-
-const method = '/moby.buildkit.v1.Control/Solve';
 
 describe('a call that passes', () => {
   it('keeps its metadata, messages, trailers and status, repeated fields included', async () => {
@@ -344,7 +292,7 @@ describe('a method that is refused', () => {
     await start(echo, {
       method: () => ({ kind: 'deny', status: 12, message: 'unknown method', setting: 'none' }),
     });
-    const stream = client.request(call('/moby.buildkit.v1.Control/Session'));
+    const stream = client.request(call('/moby.buildkit.v1.Control/Unknown'));
     expect((await outcomeOf(stream)).headers['grpc-status']).toBe('12');
   });
 });

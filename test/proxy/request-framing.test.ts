@@ -99,7 +99,12 @@ const refused: readonly (readonly [name: string, request: string, status: number
   ['a method that is no token', `G@T /_ping HTTP/1.1\r\n${host}\r\n`, 400],
   ['HTTP/0.9', 'GET /_ping\r\n\r\n', 400],
   ['HTTP/2.0 in the request line', `GET /_ping HTTP/2.0\r\n${host}\r\n`, 505],
-  ['HTTP/2 with prior knowledge', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505],
+  [
+    'a preface of HTTP/2 that goes on in another way',
+    `PRI * HTTP/2.0\r\n\r\nSM /_ping HTTP/1.1\r\n\r\n`,
+    505,
+  ],
+  ['half a preface of HTTP/2 and a request', `PRI * HTTP/2.0\r\n\r\nGET /_ping HTTP/1.1\r\n${host}\r\n`, 505],
   ['a lower-case protocol', `GET /_ping http/1.1\r\n${host}\r\n`, 400],
   ['an oversize head', `GET /_ping HTTP/1.1\r\n${host}X: ${'x'.repeat(1 << 20)}\r\n\r\n`, 431],
   ['an unknown expectation', `${start}${host}Expect: magic\r\nContent-Length: 2\r\n\r\n`, 417],

@@ -3,7 +3,13 @@
  */
 
 /** gRPC status codes that are used here (grpc/status.h). */
-export const grpcStatus = { invalidArgument: 3, permissionDenied: 7, unimplemented: 12 } as const;
+export const grpcStatus = {
+  invalidArgument: 3,
+  permissionDenied: 7,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+} as const;
 
 export interface GrpcRefusal {
   readonly kind: 'deny';
