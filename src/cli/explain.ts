@@ -13,6 +13,7 @@ import { rules } from '../rules/index.js';
 import { valueAt } from '../rules/json-pointer.js';
 import { denialBody } from '../rules/message.js';
 import type { Denial, Facts, Finding, JudgedRequest, Rule } from '../rules/rule.js';
+import { inForce } from '../rules/service-rollback.js';
 import { loadSettings } from '../settings/load.js';
 import type { Settings } from '../settings/schema.js';
 import type { ApprovedMount } from '../uid-allocator/record.js';
@@ -89,8 +90,11 @@ async function explainRequest(
   facts: Awaited<ReturnType<typeof explainFacts>>,
   options: Options,
 ): Promise<number> {
-  const described = describe(captured, settings, facts);
-  if ('denials' in described) return report(captured, undefined, [], described.denials, options);
+  const asked = describe(captured, settings, facts);
+  if ('denials' in asked) return report(captured, undefined, [], asked.denials, options);
+  const effect = await inForce(asked, (needs) => facts.resolve(needs, asked));
+  if (effect.kind === 'refuse') return report(captured, asked, [], effect.denials, options);
+  const described = effect.request;
   const found = await lookUp(rules, described, (needs) => facts.resolve(needs, described));
   const verdicts = judgeAll(described, found);
   const denials = verdicts.flatMap(({ findings }) => findings.filter((finding) => finding.kind === 'deny'));

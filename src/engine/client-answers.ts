@@ -3,6 +3,7 @@
  * Source: moby `api/types/**`.
  */
 import { z } from 'zod';
+import type { JsonObject } from './json.js';
 
 /** Go writes a nil map or slice as null. */
 const stringMap = z
@@ -151,6 +152,19 @@ export type ExecInspect = z.infer<typeof execInspectSchema>;
 
 /** What it answers with when it made a container or an exec. */
 export const createdSchema = z.object({ Id: z.string().regex(/^[0-9a-f]{64}$/) });
+
+/** An object as `parseGoJson` reads it: no number in it has lost a digit. */
+const losslessObject = z.custom<JsonObject>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+);
+
+export const serviceInspectSchema = z.object({
+  ID: z.string(),
+  Version: z.object({ Index: z.union([z.int(), z.bigint()]).transform(BigInt) }),
+  /** What a rollback would bring back. */
+  PreviousSpec: losslessObject.nullish(),
+});
+export type ServiceInspect = z.infer<typeof serviceInspectSchema>;
 
 /** Docker's error body. */
 export const messageSchema = z.object({ message: z.string() });

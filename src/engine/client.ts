@@ -22,10 +22,13 @@ import {
   messageSchema,
   type NetworkInspect,
   networkInspectSchema,
+  type ServiceInspect,
+  serviceInspectSchema,
   type VolumeInspect,
   versionSchema,
   volumeInspectSchema,
 } from './client-answers.js';
+import { JsonProblem, parseGoJson } from './json.js';
 
 /** The engine can't be reached, or answered something that it shouldn't. */
 export class EngineError extends Error {
@@ -50,6 +53,13 @@ export interface CallOptions {
   /** Sent as JSON. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** How one object's look-up differs from the others'. */
+interface InspectOptions {
+  /** Statuses that mean that there is no such object. */
+  readonly absent?: readonly number[];
+  readonly read?: (text: string) => unknown;
 }
 
 export interface RawAnswer {
@@ -118,6 +128,14 @@ export class EngineClient {
 
   execInspect(id: string): Promise<ExecInspect | undefined> {
     return this.#inspect('/exec/', id, '/json', execInspectSchema);
+  }
+
+  /** A service by id, name, or prefix of an id; `undefined` also while the engine manages no swarm, or a locked one. */
+  inspectService(reference: string): Promise<ServiceInspect | undefined> {
+    return this.#inspect('/services/', reference, '', serviceInspectSchema, {
+      absent: [400, 404, 503],
+      read: losslessOrUndefined,
+    });
   }
 
   /** Every container, stopped ones included. */
@@ -213,15 +231,16 @@ export class EngineClient {
     reference: string,
     behind: string,
     schema: z.ZodType<Answer>,
+    // 400: not a well-formed reference, or a prefix of several ids. The engine refuses its use in the same way.
+    { absent = [400, 404], read = jsonOrUndefined }: InspectOptions = {},
   ): Promise<Answer | undefined> {
     const name = encodeReference(reference);
     if (name === undefined) return undefined;
     const path = before + name + behind;
     const answer = await this.call('GET', path);
-    // 400: not a well-formed reference, or a prefix of several ids. The engine refuses its use in the same way.
-    if (answer.status === 404 || answer.status === 400) return undefined;
+    if (absent.includes(answer.status)) return undefined;
     if (answer.status !== 200) throw this.#refusal('GET', path, answer);
-    return this.#parse(answer, path, schema);
+    return this.#parse(answer, path, schema, read);
   }
 
   async #succeed(
@@ -246,8 +265,13 @@ export class EngineClient {
     );
   }
 
-  #parse<Answer>(answer: RawAnswer, path: string, schema: z.ZodType<Answer>): Answer {
-    const parsed = schema.safeParse(jsonOrUndefined(answer.text));
+  #parse<Answer>(
+    answer: RawAnswer,
+    path: string,
+    schema: z.ZodType<Answer>,
+    read: (text: string) => unknown = jsonOrUndefined,
+  ): Answer {
+    const parsed = schema.safeParse(read(answer.text));
     if (parsed.success) return parsed.data;
     throw new EngineError(
       'COFFERDAM_ENGINE_ANSWER',
@@ -265,6 +289,16 @@ function jsonOrUndefined(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return undefined;
+  }
+}
+
+/** Keeps integers that a double can't hold. */
+function losslessOrUndefined(text: string): unknown {
+  try {
+    return parseGoJson(Buffer.from(text));
+  } catch (error) {
+    if (error instanceof JsonProblem) return undefined;
+    throw error;
   }
 }
 

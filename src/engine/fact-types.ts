@@ -1,6 +1,7 @@
 /**
  * What rules can ask about the engine, its objects and the host, and the form of the answers. No policy, no look-ups.
  */
+import type { JsonObject } from './json.js';
 
 /** Who had a container made: the peer credentials that the ledger noted. */
 export interface ContainerOwner {
@@ -43,6 +44,7 @@ export type Need =
   | { readonly kind: 'volume'; readonly name: string }
   | { readonly kind: 'network'; readonly ref: string }
   | { readonly kind: 'exec'; readonly id: string }
+  | { readonly kind: 'service'; readonly ref: string }
   | { readonly kind: 'path'; readonly path: string }
   /** Whether containers of an image may mount the Docker socket. */
   | { readonly kind: 'socket-image'; readonly ref: string }
@@ -107,6 +109,15 @@ export interface NetworkFacts {
   readonly options: Readonly<Record<string, string>>;
 }
 
+/** A swarm service as far as going back to its earlier specification is concerned. */
+export interface ServiceFacts {
+  readonly id: string;
+  /** Grows with every change: an update that names another one is refused by the engine. */
+  readonly version: bigint;
+  /** The specification that a rollback brings back, with the engine's own spelling of its fields. */
+  readonly previous?: JsonObject;
+}
+
 /** What a host path really is, as resolved with the caller's eyes. */
 export interface PathFacts {
   /** The path with every symbolic link resolved; absent when it doesn't exist. */
@@ -153,6 +164,7 @@ export interface Facts {
   exec(id: string): { readonly containerId: string } | undefined;
   path(path: string): PathFacts | undefined;
   socketImage?(ref: string): SocketImageFacts | undefined;
+  service?(ref: string): ServiceFacts | undefined;
   /** Destinations of the host's own routes in CIDR notation, addresses of its interfaces included. */
   readonly hostRoutes: readonly string[];
   /** Full ids of the containers that don't run; absent when nobody asked. */

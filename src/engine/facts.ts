@@ -12,6 +12,7 @@ import type {
   EngineEvent,
   ImageInspect,
   NetworkInspect,
+  ServiceInspect,
   VolumeInspect,
 } from './client-answers.js';
 import { FactMemory } from './fact-memory.js';
@@ -24,6 +25,7 @@ import type {
   Need,
   NetworkFacts,
   PathFacts,
+  ServiceFacts,
   SocketImageFacts,
   VolumeFacts,
 } from './fact-types.js';
@@ -213,6 +215,8 @@ export class FactSource<Request extends object> {
             return exec && { containerId: exec.ContainerID };
           }),
         );
+      case 'service':
+        return facts.services.once(need.ref, async () => serviceFacts(await client.inspectService(need.ref)));
       case 'path':
         return facts.paths.once(need.path, async () => resolvePath(need.path, request));
       case 'socket-image':
@@ -301,6 +305,7 @@ class ToldFacts implements Facts {
   readonly volumes = new Answers<VolumeFacts>();
   readonly networks = new Answers<NetworkFacts>();
   readonly execs = new Answers<{ readonly containerId: string }>();
+  readonly services = new Answers<ServiceFacts>();
   readonly paths = new Answers<PathFacts>();
   readonly socketImages = new Answers<SocketImageFacts>();
   hostRoutes: readonly string[] = [];
@@ -325,6 +330,10 @@ class ToldFacts implements Facts {
 
   exec(id: string): { readonly containerId: string } | undefined {
     return this.execs.get(id);
+  }
+
+  service(ref: string): ServiceFacts | undefined {
+    return this.services.get(ref);
   }
 
   path(path: string): PathFacts | undefined {
@@ -364,4 +373,10 @@ function volumeFacts(found: VolumeInspect | undefined): VolumeFacts | undefined 
 
 function networkFacts(found: NetworkInspect | undefined): NetworkFacts | undefined {
   return found && { id: found.Id, name: found.Name, driver: found.Driver, options: found.Options };
+}
+
+function serviceFacts(found: ServiceInspect | undefined): ServiceFacts | undefined {
+  if (found === undefined) return undefined;
+  const { ID: id, Version, PreviousSpec: previous } = found;
+  return { id, version: Version.Index, ...(previous ? { previous } : {}) };
 }

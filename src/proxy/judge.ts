@@ -11,6 +11,7 @@ import { apply, collectNeeds, evaluate, lookUp, type Verdict } from '../rules/ev
 import { missingContainer, nameInFull } from '../rules/named-objects.js';
 import { withPinnedBinds } from '../rules/pinned-binds.js';
 import type { Denial, EngineFacts, Facts, JudgedRequest, Rule } from '../rules/rule.js';
+import { inForce } from '../rules/service-rollback.js';
 import type { ProxyContext } from './context.js';
 import type { Exchange } from './exchange.js';
 import { passedFields } from './head.js';
@@ -34,7 +35,7 @@ export interface AllowedRequest {
   readonly request: JudgedRequest;
   readonly facts: Facts;
   readonly verdict: Verdict;
-  /** The container that it works on, as the client named it, where there is none. */
+  /** The container, or the service to be rolled back, as the client named it, where there is none. */
   readonly missing?: string;
 }
 
@@ -89,9 +90,12 @@ function versionProblem({ version }: RoutedRequest, engine: EngineFacts): Reques
  */
 export async function judge(
   exchange: Exchange,
-  request: JudgedRequest,
+  asked: JudgedRequest,
   proxy: ProxyContext,
 ): Promise<AllowedRequest> {
+  const effect = await inForce(asked, (needs) => proxy.facts.resolve(needs, asked));
+  if (effect.kind === 'refuse') throw new RequestRefused(effect.denials);
+  const { request } = effect;
   const rules = rulesOf(proxy.rules, request.route.name);
   const facts = rules.some((rule) => needsFacts(rule, request))
     ? await lookUp(rules, request, (needs) => proxy.facts.resolve(needs, request))
@@ -104,7 +108,10 @@ export async function judge(
   if (verdict.denials.length > 0) throw new RequestRefused(verdict.denials);
   const applied = verdict.sets.length === 0 ? request : apply(request, verdict.sets);
   const named = nameInFull(request, applied, facts);
-  const missing = missingContainer(request, facts, collectNeeds(rules, request));
+  const missing =
+    effect.kind === 'missing'
+      ? effect.service
+      : missingContainer(request, facts, collectNeeds(rules, request));
   const known = withSources(named.request, named.facts, proxy);
   return {
     request: withPinnedBinds(named.request, known),

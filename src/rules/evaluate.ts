@@ -16,6 +16,7 @@ import type {
   Rule,
   Warning,
 } from './rule.js';
+import { isRollback, unchangeable } from './service-rollback.js';
 
 /** Everything that the rules found in one request. It may be sent only when `denials` is empty. */
 export interface Verdict {
@@ -87,13 +88,17 @@ export async function lookUp(
   throw new RuleConflict('the rules keep asking for further facts');
 }
 
-/** What one rule finds; its denials are warnings where the section that decides only warns. */
+/**
+ * What one rule finds; its denials are warnings where the section that decides only warns, and where the engine takes
+ * its own copy of the body, a change is a denial.
+ */
 export function judgeBy(rule: Rule, request: JudgedRequest, facts: Facts): readonly Finding[] {
-  return rule
-    .judge(request, facts)
-    .map((finding) =>
-      finding.kind === 'deny' && warnsOnly(request.settings, finding.setting) ? asWarning(finding) : finding,
-    );
+  return rule.judge(request, facts).map((finding) => {
+    if (finding.kind === 'set' && isRollback(request)) return unchangeable(finding.field, finding.reason);
+    return finding.kind === 'deny' && warnsOnly(request.settings, finding.setting)
+      ? asWarning(finding)
+      : finding;
+  });
 }
 
 /** Lets every rule judge the request. All denials are collected, so that a person can mend them in one go. */

@@ -1,6 +1,7 @@
 /**
  * The rule `services`: what a swarm service has beyond a container. The rules about containers judge its task; this one
- * judges the kinds of tasks that aren't containers, and the way back to a specification that nobody judged.
+ * judges the kinds of tasks that aren't containers. For a rollback all of them judge the specification that comes back
+ * (service-rollback.ts).
  */
 import { isRootCaller } from './callers.js';
 import { findingsOf } from './finding.js';
@@ -13,7 +14,7 @@ const task = '/TaskTemplate';
 export const services: Rule = {
   id: 'services',
   summary:
-    'Services are judged like containers, on create and update; plugin tasks, foreign isolation technologies and `rollback=previous` are refused.',
+    'Services are judged like containers, on create and update, and for `rollback=previous` by the specification that comes back; plugin tasks and foreign isolation technologies are refused.',
   setting: 'enhancedContainerIsolation.value',
   whenIsolationIsOff: 'rests',
   routes: ['service.create', 'service.update', 'secret.create', 'config.create'],
@@ -45,11 +46,10 @@ function judgeService(request: JudgedRequest): readonly Finding[] {
     if (isSet(value) && value !== 'default')
       findings.push(deny(field, 'this is for Windows only', 'Leave it out.'));
   }
-  if (request.query.get('rollback')?.some((value) => value !== '')) {
-    const remedy = 'Update the service with the earlier specification instead.';
-    findings.push(
-      deny('query:rollback', 'the specification to go back to may never have been judged', remedy),
-    );
+  const rollback = request.query.get('rollback')?.[0] ?? '';
+  if (!['', 'none', 'previous'].includes(rollback)) {
+    const text = `unrecognized rollback option ${rollback}`;
+    findings.push(deny('query:rollback', text, 'Use previous, or leave it out.', { status: 400 }));
   }
   return findings;
 }

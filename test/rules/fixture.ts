@@ -101,6 +101,9 @@ export const fixtureSchema = z.strictObject({
     .default({}),
   networks: z.record(z.string(), z.object({ driver: z.string(), options: strings.default({}) })).default({}),
   execs: strings.default({}),
+  services: z
+    .record(z.string(), z.object({ id: z.string(), version: z.number(), previous: record.optional() }))
+    .default({}),
   paths: z.record(z.string(), pathSchema).default({}),
   /** Verdicts about images that may mount the socket, by reference. */
   socketImages: z
@@ -242,6 +245,13 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
       if (!known({ kind: 'exec', id })) return undefined;
       const containerId = fixture.execs[id];
       return containerId === undefined ? undefined : { containerId };
+    },
+    service: (ref) => {
+      if (!known({ kind: 'service', ref })) return undefined;
+      const found = fixture.services[ref];
+      if (found === undefined) return undefined;
+      const { id, version, previous } = found;
+      return { id, version: BigInt(version), ...(previous === undefined ? {} : { previous }) };
     },
     path: (path) => {
       if (!known({ kind: 'path', path })) return undefined;
