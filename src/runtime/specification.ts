@@ -41,6 +41,7 @@ export const specificationSchema = z.looseObject({
   process: z
     .looseObject({
       args: z.array(z.string()).nullish(),
+      env: z.array(z.string()).nullish(),
       user: z.looseObject({ uid: z.number().int().optional(), gid: z.number().int().optional() }).optional(),
       terminal: z.boolean().optional(),
     })

@@ -9,6 +9,7 @@ import { mountFlags } from './mount-flags.js';
 import { mountSources } from './mount-sources.js';
 import { pingGroupRange } from './ping-group-range.js';
 import { rootFolder } from './root-folder.js';
+import { runtimeSwitches } from './runtime-switches.js';
 import { userNamespace } from './user-namespace.js';
 
 /** What is looked at before anything is made for a container. */
@@ -26,4 +27,4 @@ export const edits: readonly Edit[] = [
 ];
 
 /** With Sysbox as the backend: it makes everything but the range and the binds of host paths itself. */
-export const sysboxEdits: readonly Edit[] = [userNamespace, mountSources, mountFlags];
+export const sysboxEdits: readonly Edit[] = [runtimeSwitches, userNamespace, mountSources, mountFlags];
