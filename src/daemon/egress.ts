@@ -7,10 +7,10 @@ import type { Logger } from 'pino';
 import type { Audit } from '../audit/sink.js';
 import type { EngineClient } from '../engine/client.js';
 import { usesProxy } from '../engine/registration.js';
+import { isInnerAddress, isPrivateNetwork, parseBlock } from '../registry/address-blocks.js';
 import type { AddressKind } from '../registry/egress/connector.js';
 import { Egress } from '../registry/egress/egress.js';
 import { parsePullReference, parsePushReference } from '../registry/reference.js';
-import { isInnerAddress, isPrivateNetwork, parseBlock } from '../rules/addresses.js';
 import type { JudgedRequest } from '../rules/rule.js';
 import type { SettingsHolder } from '../settings/watch.js';
 

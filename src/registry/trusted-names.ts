@@ -23,6 +23,18 @@ export function isTrustedName(settings: Settings, name: string): boolean {
   return reference !== undefined && trustedEntries(settings).some((entry) => entryMeans(entry, reference));
 }
 
+/**
+ * The names that an exporter of BuildKit gives to a build's image (buildkit exporter/containerimage): a list with
+ * commas. `*` stands for what the build itself says.
+ */
+export function exportedNames(attributes: readonly (readonly [string, string])[]): readonly string[] {
+  return attributes
+    .filter(([key]) => key === 'name')
+    .flatMap(([, value]) => value.split(','))
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
 function readName(name: string): Reference | undefined {
   try {
     return withDefaultTag(parseReference(name));

@@ -6,7 +6,9 @@
 
 import { stringifyQuery } from '../engine/query.js';
 import { canonicalPath } from '../engine/routes.js';
+import { pushes } from '../registry/buildkit/exchange.js';
 import type { CommandList } from '../settings/schema.js';
+import { readBuildOutputs } from './build-outputs.js';
 import { type CommandUse, commandCovers, openRoutes } from './command-routes.js';
 import { findingsOf } from './finding.js';
 import type { Facts, Finding, JudgedRequest, Need, Rule } from './rule.js';
@@ -64,7 +66,16 @@ function isBlocked(request: JudgedRequest, entry: string | undefined): boolean {
   const route = request.route.name;
   if (openRoutes.has(route)) return false;
   const imports = (request.query.get('fromImage')?.[0] ?? '') === '';
-  return blocks(commandList(request, entry), { route, imports });
+  const list = commandList(request, entry);
+  return blocks(list, { route, imports }) || (pushesBuild(request) && blocks(list, push));
+}
+
+const push: CommandUse = { route: 'image.push', imports: false };
+
+/** A build whose result goes to a registry is a push, and so is one of which that can't be told. */
+function pushesBuild(request: JudgedRequest): boolean {
+  if (request.route.name !== 'image.build') return false;
+  return readBuildOutputs(request)?.some(({ attributes }) => pushes(attributes)) ?? true;
 }
 
 function blocks({ type, commands }: CommandList, use: CommandUse): boolean {
@@ -82,7 +93,7 @@ export function pushRefusal(
   if (request.caller.container === undefined) return undefined;
   const { perImage, commandList: general } = request.settings.enhancedContainerIsolation.dockerSocketMount;
   const lists = [general, ...perImage.map((entry) => entry.commandList)];
-  if (!lists.some((list) => blocks(list, { route: 'image.push', imports: false }))) return undefined;
+  if (!lists.some((list) => blocks(list, push))) return undefined;
   return { text: blockedText('push'), setting: `${setting}.commandList` };
 }
 

@@ -3,7 +3,7 @@
  * own routes, nor public ones: traffic of the host to a registry would end in a container. The engine keeps only
  * automatically chosen subnets clear of the host's routes (moby daemon/libnetwork, InferReservedNetworks).
  */
-import { type AddressBlock, isPrivateNetwork, overlap, parseBlock } from './addresses.js';
+import { type AddressBlock, isPrivateNetwork, overlap, parseBlock } from '../registry/address-blocks.js';
 import { findingsOf } from './finding.js';
 import { listAt, textAt } from './json-pointer.js';
 import type { Denial, Facts, JudgedRequest, Rule } from './rule.js';

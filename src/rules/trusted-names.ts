@@ -2,7 +2,8 @@
  * The rule `trusted-names`: an image name that the settings trust with the Docker socket stands for what its registry
  * serves. Nothing made here may take it: no tag, commit, import or build.
  */
-import { isTrustedName } from '../registry/trusted-names.js';
+import { exportedNames, isTrustedName } from '../registry/trusted-names.js';
+import { buildOutputs } from './build-outputs.js';
 import { findingsOf } from './finding.js';
 import type { Denial, JudgedRequest, Rule } from './rule.js';
 
@@ -22,6 +23,13 @@ export const trustedNames: Rule = {
       .map(({ field, name }) => refusal(field, name)),
 };
 
+/** The names of a build: its tags, and with BuildKit those of its exporters. */
+function buildNames(request: JudgedRequest): readonly GivenName[] {
+  const tags = (request.query.get('t') ?? []).filter(Boolean).map((name) => ({ field: 'query:t', name }));
+  const exported = buildOutputs(request).flatMap(({ attributes }) => exportedNames(attributes));
+  return [...tags, ...exported.map((name) => ({ field: 'query:outputs', name }))];
+}
+
 interface GivenName {
   readonly field: string;
   readonly name: string;
@@ -31,16 +39,21 @@ interface GivenName {
 function givenNames(request: JudgedRequest): readonly GivenName[] {
   const { query } = request;
   const value = (name: string) => query.get(name)?.[0] ?? '';
-  if (request.route.name === 'image.build') {
-    return (query.get('t') ?? []).filter(Boolean).map((name) => ({ field: 'query:t', name }));
-  }
+  if (request.route.name === 'image.build') return buildNames(request);
   // A pull brings what the registry serves: that is what the name is trusted for.
   if (request.route.name === 'image.pull' && value('fromSrc') === '') return [];
   const repository = value('repo');
   const tag = value('tag');
   return repository === ''
     ? []
-    : [{ field: 'query:repo', name: tag === '' ? repository : `${repository}:${tag}` }];
+    : [{ field: 'query:repo', name: tag === '' ? repository : `${untagged(repository)}:${tag}` }];
+}
+
+/** A tag of its own takes the place of what the name brings along (moby httputils, RepoTagReference). */
+function untagged(repository: string): string {
+  const name = repository.split('@', 1)[0] ?? '';
+  const colon = name.lastIndexOf(':');
+  return colon > name.lastIndexOf('/') ? name.slice(0, colon) : name;
 }
 
 function refusal(field: string, name: string): Denial {

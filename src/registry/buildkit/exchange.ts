@@ -6,7 +6,9 @@ import { z } from 'zod';
 import type { Settings } from '../../settings/schema.js';
 import { judgeRegistry, type RegistryAction } from '../policy.js';
 import { parseReference } from '../reference.js';
-import { type BuildFinding, registryFinding } from './refusal.js';
+import { isInnerHost, remoteHost } from '../remote-host.js';
+import { exportedNames, isTrustedName, trustsNames } from '../trusted-names.js';
+import { type BuildFinding, isolationFinding, registryFinding } from './refusal.js';
 import { type WireMessage, WireProblem } from './wire.js';
 
 const listSetting = 'registryAccess.registries';
@@ -63,6 +65,29 @@ export function judgeExporter(
     return [finding('a build that pushes must say the name that it pushes')];
   }
   return names.flatMap((name) => judgeName(name, 'push', settings));
+}
+
+/** Exporters that send their result to the client. */
+const clientExporters = new Set(['docker', 'oci', 'local', 'tar']);
+const imageList = 'enhancedContainerIsolation.dockerSocketMount.imageList';
+
+/** The names that an exporter gives to its image in the engine's store: none that is trusted with the Docker socket. */
+export function judgeExportedNames(
+  type: string,
+  attributes: Attributes,
+  settings: Settings,
+): readonly BuildFinding[] {
+  if (!settings.enhancedContainerIsolation.value || clientExporters.has(type) || !trustsNames(settings))
+    return [];
+  return exportedNames(attributes)
+    .filter((name) => name === '*' || isTrustedName(settings, name))
+    .map((name) => ({
+      text:
+        name === '*'
+          ? `enhanced container isolation: a build must say the name of its image while names are trusted with the Docker socket (setting ${imageList})`
+          : `enhanced container isolation: the name ${name} is trusted with the Docker socket and can't be given to another image (setting ${imageList}). Choose another name, or pull the image from its registry.`,
+      setting: imageList,
+    }));
 }
 
 /** One entry of a cache list: its type and attributes. */
@@ -122,6 +147,23 @@ function judgeCacheImportsAttribute(text: string, settings: Settings): readonly 
     judgeCache(Type, Object.entries(Attrs ?? {}), 'pull', settings),
   );
 }
+
+/** Contexts by address: the build's own, and those with names (buildkit frontend/dockerui, `context:NAME`). */
+export function judgeContexts(attributes: Attributes, settings: Settings): readonly BuildFinding[] {
+  if (!settings.enhancedContainerIsolation.value) return [];
+  return attributes
+    .filter(([key, value]) => /^context(:|$)/.test(key) && !otherContexts.test(value))
+    .filter(([, value]) => isInnerHost(remoteHost(value) ?? ''))
+    .map(([, value]) =>
+      isolationFinding(
+        `the engine would fetch ${value} from the host itself or its inner network`,
+        'Use an address out on the network, or send the content yourself.',
+      ),
+    );
+}
+
+/** Contexts that no address is fetched for: images, layouts and folders of the client, other parts of the build. */
+const otherContexts = /^((docker-image|oci-layout):\/\/|(local|input|target):)/;
 
 /** The attributes with which a frontend is told of caches and scanners (`dockerui`, `attestations`). */
 export function judgeFrontendSources(attributes: Attributes, settings: Settings): readonly BuildFinding[] {

@@ -10,6 +10,8 @@ import {
   isRestricted,
   judgeCacheEntries,
   judgeCacheOptions,
+  judgeContexts,
+  judgeExportedNames,
   judgeExporter,
   judgeFrontendSources,
   pushes,
@@ -72,7 +74,7 @@ function judgeFrontend(
   attributes: Attributes,
   settings: Settings,
 ): readonly BuildFinding[] {
-  const findings = [...judgeFrontendSources(attributes, settings)];
+  const findings = [...judgeFrontendSources(attributes, settings), ...judgeContexts(attributes, settings)];
   if (isRestricted(settings) && !knownFrontends.has(frontend)) {
     const text = `registry access: the frontend ${JSON.stringify(frontend)} is not known here (setting registryAccess.value)`;
     findings.push({ text, setting: 'registryAccess.value' });
@@ -120,6 +122,15 @@ const pullWithLocalImages: BuildFinding = {
   text: 'registry access: --pull would ask the registries of local images that are not listed. Leave out --pull, or pull the base images first. (setting registryAccess.localImages)',
   setting: 'registryAccess.localImages',
 };
+
+/** The exporters of a Solve: the deprecated single one, and the list. */
+function exporters(message: WireMessage): readonly { type: string; attributes: Attributes }[] {
+  const listed = message.messages(13).map((exporter) => ({
+    type: exporter.text(1),
+    attributes: exporter.textEntries(2),
+  }));
+  return [{ type: message.text(3), attributes: message.textEntries(4) }, ...listed];
+}
 
 class BuildkitJudge implements GrpcJudge {
   readonly #context: BuildkitContext;
@@ -193,10 +204,10 @@ class BuildkitJudge implements GrpcJudge {
       ...judgeEntitlements(message.texts(9), settings),
       ...judgeFrontend(message.text(6), attributes, settings),
       ...definitions(message, 2, 10).flatMap((definition) => judgeDefinition(definition, settings)),
-      ...judgeExporter(message.text(3), message.textEntries(4), settings),
-      ...message
-        .messages(13)
-        .flatMap((exporter) => judgeExporter(exporter.text(1), exporter.textEntries(2), settings)),
+      ...exporters(message).flatMap(({ type, attributes }) => [
+        ...judgeExporter(type, attributes, settings),
+        ...judgeExportedNames(type, attributes, settings),
+      ]),
       ...(cache === undefined ? [] : judgeCacheOptions(cache, settings)),
       ...this.#judgePush(message, cache),
     ];
@@ -219,10 +230,7 @@ class BuildkitJudge implements GrpcJudge {
   #judgePush(message: WireMessage, cache: WireMessage | undefined): readonly BuildFinding[] {
     const refusal = this.#context.pushRefusal;
     if (refusal === undefined) return [];
-    const exported = [
-      message.textEntries(4),
-      ...message.messages(13).map((exporter) => exporter.textEntries(2)),
-    ];
+    const exported = exporters(message).map(({ attributes }) => attributes);
     const caches = cache?.messages(4).filter((entry) => entry.text(1) === 'registry') ?? [];
     const any = exported.some(pushes) || caches.length > 0 || (cache?.text(1) ?? '') !== '';
     return any ? [refusal] : [];

@@ -101,6 +101,68 @@ describe('isolation of the steps, with or without a list', () => {
   });
 });
 
+describe('names that are trusted with the Docker socket', () => {
+  const trusting = (value: boolean) => ({
+    settings: {
+      enhancedContainerIsolation: {
+        value,
+        dockerSocketMount: { imageList: { images: ['portainer/portainer-ce'] } },
+      },
+    },
+  });
+  const named = (name: string, type = 'moby') =>
+    message([13, message([1, type], ...entries(2, { name, push: 'false' }))]);
+
+  test.each([
+    ['by an exporter', named('ok,docker.io/portainer/portainer-ce:latest')],
+    ['by the image exporter', named('portainer/portainer-ce', 'image')],
+    ['by the old fields', message([3, 'moby'], ...entries(4, { name: 'portainer/portainer-ce' }))],
+    ['by what the build itself says', named('*')],
+  ])('aren’t given to a build %s', async (_title, bytes) => {
+    expect(await refusal(inspected.controlSolve, bytes, trusting(true))).toContain('trusted with the Docker');
+  });
+
+  test('may stand in archives that go to the client, and mean nothing without isolation', async () => {
+    const allow = { kind: 'allow' };
+    expect(
+      await judge(inspected.controlSolve, named('portainer/portainer-ce', 'docker'), trusting(true)),
+    ).toEqual(allow);
+    expect(await judge(inspected.controlSolve, named('portainer/portainer-ce:mine'), trusting(true))).toEqual(
+      allow,
+    );
+    expect(await judge(inspected.controlSolve, named('portainer/portainer-ce'), trusting(false))).toEqual(
+      allow,
+    );
+  });
+});
+
+describe('contexts by address', () => {
+  const context = (key: string, value: string) =>
+    message([6, 'dockerfile.v0'], ...entries(7, { [key]: value }));
+  const free = { settings: {} };
+
+  test.each([
+    ['context', 'http://169.254.169.254/latest'],
+    ['context', 'https://2130706433/x.git#main'],
+    ['context', 'git@localhost:x.git'],
+    ['context:base', 'http://[::ffff:127.0.0.1]:8080/'],
+  ])('%s %s is refused', async (key, value) => {
+    expect(await refusal(inspected.controlSolve, context(key, value), free)).toContain('inner network');
+    const bridge = message([2, 'dockerfile.v0'], ...entries(3, { [key]: value }));
+    expect(await refusal(inspected.bridgeSolve, bridge, free)).toContain('inner network');
+  });
+
+  test.each([
+    ['context', 'https://example.com/x.tar'],
+    ['context', 'https://github.com/a/b.git'],
+    ['context:base', 'docker-image://localhost:5000/x'],
+    ['context:base', 'local:localhost'],
+    ['contextsubdir', 'localhost'],
+  ])('%s %s passes', async (key, value) => {
+    expect(await judge(inspected.controlSolve, context(key, value), free)).toEqual({ kind: 'allow' });
+  });
+});
+
 describe('a client that may not push', () => {
   const pushRefusal = { text: 'docker command "push" is blocked', setting: 'commandList' };
   const settings = settingsSchema.parse({ enhancedContainerIsolation: { value: false } });
