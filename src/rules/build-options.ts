@@ -2,8 +2,9 @@
  * The rule `build-options`: what a build asks of the host besides its limits. RUN steps get networks of their own, and
  * nobody redirects the names of the registries that the settings trust.
  */
+import { readBuildOutputs } from './build-outputs.js';
 import { findingsOf } from './finding.js';
-import type { Finding, JudgedRequest, Need, Rule } from './rule.js';
+import type { Facts, Finding, JudgedRequest, Need, Rule } from './rule.js';
 
 const { deny } = findingsOf('build-options');
 const joins = 'container:';
@@ -11,21 +12,24 @@ const joins = 'container:';
 export const buildOptions: Rule = {
   id: 'build-options',
   summary:
-    'Builds may not use the host’s network, the network of a container that isn’t isolated, foreign isolation technologies, or extra hosts that redirect a listed registry.',
+    'Builds may not use the host’s network, by whatever name, the network of a container that isn’t isolated, foreign isolation technologies, or extra hosts that redirect a listed registry; other networks are named by their full id.',
   setting: 'enhancedContainerIsolation.value',
   whenIsolationIsOff: 'rests',
   routes: ['image.build'],
   needs: (request) => {
-    const ref = joinedContainer(request);
-    return ref === undefined ? [] : [{ kind: 'container', ref } satisfies Need];
+    const container = joinedContainer(request);
+    if (container !== undefined) return [{ kind: 'container', ref: container } satisfies Need];
+    const network = namedNetwork(request);
+    return network === undefined ? [] : [{ kind: 'network', ref: network } satisfies Need];
   },
   judge: (request, facts) => {
     const reference = joinedContainer(request);
     return [
-      ...judgeNetwork(request),
+      ...judgeNetwork(request, facts),
       ...(reference === undefined ? [] : judgeJoined(reference, facts.container(reference))),
       ...judgeExtraHosts(request),
       ...judgeIsolation(request),
+      ...judgeOutputs(request),
     ];
   },
 };
@@ -39,10 +43,29 @@ function joinedContainer(request: JudgedRequest): string | undefined {
   return mode.startsWith(joins) && mode.length > joins.length ? mode.slice(joins.length) : undefined;
 }
 
-function judgeNetwork(request: JudgedRequest): readonly Finding[] {
-  if (first(request, 'networkmode').toLowerCase() !== 'host') return [];
-  const reason = "building on the host's network is refused: the entitlement network.host is not allowed";
-  return [deny('query:networkmode', reason, 'Leave out --network host.')];
+/** The classic builder takes any network, by its name, its id or the beginning of it. */
+function namedNetwork(request: JudgedRequest): string | undefined {
+  const mode = first(request, 'networkmode');
+  return ['', 'default', 'bridge', 'none', 'host'].includes(mode) || mode.startsWith(joins)
+    ? undefined
+    : mode;
+}
+
+function judgeNetwork(request: JudgedRequest, facts: Facts): readonly Finding[] {
+  const field = 'query:networkmode';
+  const name = namedNetwork(request);
+  const found = name === undefined ? undefined : facts.network(name);
+  if (first(request, 'networkmode').toLowerCase() === 'host' || found?.driver === 'host') {
+    const reason = "building on the host's network is refused: the entitlement network.host is not allowed";
+    return [deny(field, reason, 'Leave out --network host.')];
+  }
+  return found === undefined ? [] : [named(found.id)];
+}
+
+/** By its full id: a name could mean another one by the time the engine reads it. */
+function named(value: string): Finding {
+  const reason = 'named by its full id';
+  return { kind: 'set-query', rule: 'build-options', name: 'networkmode', value, reason };
 }
 
 function judgeJoined(
@@ -54,10 +77,7 @@ function judgeJoined(
     const reason = `the network of ${reference} is refused: no such container is isolated`;
     return [deny(field, reason, 'Use a network, or a container that is isolated.')];
   }
-  const value = joins + found.id;
-  return [
-    { kind: 'set-query', rule: 'build-options', name: 'networkmode', value, reason: 'named by its full id' },
-  ];
+  return [named(joins + found.id)];
 }
 
 /** `NAME:ADDRESS`, or `NAME=ADDRESS` in newer clients; several in one value are separated by commas or blanks. */
@@ -84,4 +104,12 @@ function judgeIsolation(request: JudgedRequest): readonly Finding[] {
   if (isolation === '' || isolation === 'default') return [];
   const reason = `the isolation technology ${isolation} is for Windows`;
   return [deny('query:isolation', reason, 'Leave it out.', { status: 400 })];
+}
+
+function judgeOutputs(request: JudgedRequest): readonly Finding[] {
+  if (readBuildOutputs(request) !== undefined) return [];
+  const remedy = 'Write [{"Type":"…","Attrs":{"…":"…"}}].';
+  return [
+    deny('query:outputs', 'the outputs are no list that can be read for sure', remedy, { status: 400 }),
+  ];
 }

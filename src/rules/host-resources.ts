@@ -3,10 +3,11 @@
  * cgroup parent leaves the engine's own limits, a negative OOM score sacrifices the host's processes first, realtime
  * and negative nice values take the processor from them.
  */
+import { JsonProblem, type JsonValue, parseGoJson } from '../engine/json.js';
 import { placesOf } from './body-places.js';
 import { findingsOf } from './finding.js';
-import { integerAt, listAt, textAt } from './json-pointer.js';
-import type { Finding, JudgedRequest, Rule } from './rule.js';
+import { integerAt, isObject, listAt, textAt } from './json-pointer.js';
+import type { Denial, Finding, JudgedRequest, Rule } from './rule.js';
 
 const { deny, set } = findingsOf('host-resources');
 
@@ -27,12 +28,13 @@ export const hostResources: Rule = {
     if (request.route.name === 'image.build') return judgeBuild(request);
     const resources = request.route.name === 'container.create' ? '/HostConfig' : '';
     const places = placesOf(request);
+    const ulimits = places.ulimits ?? '/Ulimits';
     return [
       ...judgeCgroupParent(request, `${resources}/CgroupParent`),
       ...judgeRealtime(request, `${resources}/CpuRealtimePeriod`),
       ...judgeRealtime(request, `${resources}/CpuRealtimeRuntime`),
       ...judgeOomScore(request, places.oomScoreAdjustment),
-      ...judgeUlimits(request, places.ulimits ?? '/Ulimits'),
+      ...judgeUlimits(listAt(request.body, ulimits), ulimits),
     ];
   },
 };
@@ -55,14 +57,13 @@ function judgeOomScore(request: JudgedRequest, field: string | undefined): reado
 }
 
 /** RLIMIT_RTPRIO and RLIMIT_NICE (setrlimit(2)) hold for processes in a user namespace too; 20 is the nice value 0. */
-function judgeUlimits(request: JudgedRequest, list: string): readonly Finding[] {
-  return listAt(request.body, list).flatMap((_limit, index) => {
-    const name = textAt(request.body, `${list}/${index}/Name`).toLowerCase();
-    const [soft, hard] = ['Soft', 'Hard'].map((key) => integerAt(request.body, `${list}/${index}/${key}`));
+function judgeUlimits(limits: readonly JsonValue[], list: string): readonly Denial[] {
+  return limits.flatMap((limit, index) => {
+    const name = textAt(limit, '/Name').toLowerCase();
     const greatest = name === 'rtprio' ? 0n : name === 'nice' ? 20n : undefined;
-    if (greatest === undefined || soft === undefined || hard === undefined) return [];
     // -1 means unlimited.
-    if ([soft, hard].every((value) => value >= 0n && value <= greatest)) return [];
+    const fits = (value: bigint) => value >= 0n && value <= (greatest ?? value);
+    if (greatest === undefined || ['/Soft', '/Hard'].every((key) => fits(integerAt(limit, key)))) return [];
     return [
       deny(`${list}/${index}`, `the ulimit ${name} would go before the host’s processes`, 'Leave it out.'),
     ];
@@ -72,13 +73,37 @@ function judgeUlimits(request: JudgedRequest, list: string): readonly Finding[] 
 /** The classic builder hands these to its containers as they are. */
 function judgeBuild(request: JudgedRequest): readonly Finding[] {
   const parent = request.query.get('cgroupparent')?.find((value) => value !== '');
-  const limits = (request.query.get('ulimits') ?? []).join(' ');
   const found: Finding[] = [];
   if (parent !== undefined) {
     found.push(deny('query:cgroupparent', `the cgroup parent ${parent} is refused`, 'Leave it out.'));
   }
-  if (/"(rtprio|nice)"/i.test(limits)) {
-    found.push(deny('query:ulimits', 'the ulimits rtprio and nice are refused', 'Leave them out.'));
+  return [...found, ...judgeBuildUlimits(request.query.get('ulimits')?.[0] ?? '')];
+}
+
+/** A JSON list in a text. Go takes its keys in any case: so other spellings are refused. */
+function judgeBuildUlimits(text: string): readonly Finding[] {
+  const limits = text === '' ? [] : readUlimits(text);
+  if (limits === undefined) {
+    const remedy = 'Write [{"Name":"…","Soft":…,"Hard":…}].';
+    return [
+      deny('query:ulimits', 'the ulimits are no list that can be read for sure', remedy, { status: 400 }),
+    ];
   }
-  return found;
+  return judgeUlimits(limits, '').map((finding) => ({ ...finding, field: 'query:ulimits' }));
+}
+
+const ulimitKeys = ['Name', 'Soft', 'Hard'];
+
+function readUlimits(text: string): readonly JsonValue[] | undefined {
+  let value: JsonValue;
+  try {
+    value = parseGoJson(Buffer.from(text));
+  } catch (error) {
+    if (error instanceof JsonProblem) return undefined;
+    throw error;
+  }
+  if (value === null) return [];
+  const isUlimit = (limit: JsonValue) =>
+    isObject(limit) && Object.keys(limit).every((key) => ulimitKeys.includes(key));
+  return Array.isArray(value) && value.every(isUlimit) ? value : undefined;
 }

@@ -232,6 +232,7 @@ async function fillEngine(
   return {
     prefix: legacy.slice(0, 12),
     hostNetwork,
+    hostNetworkPrefix: hostNetwork.slice(0, 12),
     ownexec: exec,
     api: Number(api.slice(2)) > 47 ? '1.47' : api,
   };
