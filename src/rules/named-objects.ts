@@ -3,6 +3,7 @@
  * the engine reads it; the engine gets what was judged.
  */
 import { containerReferences } from './container-references.js';
+import { textAt } from './json-pointer.js';
 import type { ContainerFacts, Facts, JudgedRequest, Need } from './rule.js';
 
 export interface NamedRequest {
@@ -25,14 +26,18 @@ export function nameInFull(request: JudgedRequest, applied: JudgedRequest, facts
     request.route.name === 'container.create'
       ? containerReferences(request).flatMap(({ reference }) => container(reference) ?? [])
       : [];
+  const attached = ['network.connect', 'network.disconnect'].includes(request.route.name)
+    ? container(textAt(request.body, '/Container'))
+    : undefined;
   const network = request.route.object === 'network' ? facts.network(request.params['id'] ?? '') : undefined;
   const id = inPath?.id ?? network?.id;
   const named = {
     ...applied,
     ...(id === undefined ? {} : { params: { ...applied.params, id } }),
     ...(inQuery === undefined ? {} : { query: new Map([...applied.query, ['container', [inQuery.id]]]) }),
+    ...(attached === undefined ? {} : { body: { ...applied.body, Container: attached.id } }),
   };
-  const found = [inPath, inQuery, ...inBody].filter((one) => one !== undefined);
+  const found = [inPath, inQuery, attached, ...inBody].filter((one) => one !== undefined);
   return { request: named, facts: found.length === 0 ? facts : withFullIds(facts, found) };
 }
 

@@ -46,6 +46,9 @@ const columns = new Set([
   ...['min_flt', 'wchan', 'start_time', 'stime', 'bsdtime'],
 ]);
 
+/** Options that put a security label before the process's id; AppArmor's are of two words (`docker-default (enforce)`). */
+const labels = /^(-?[A-Za-z]*[MZ]|--context)/;
+
 export const processLists: Rule = {
   id: 'process-lists',
   summary:
@@ -68,6 +71,7 @@ export const processLists: Rule = {
 
 function isHarmless(words: readonly string[]): boolean {
   if (!words.every((word) => /^(--sort=)?[A-Za-z0-9_,.:+-]+$/.test(word))) return false;
+  if (words.some((word) => labels.test(word))) return false;
   const named: string[] = [];
   let formats = 0;
   for (let at = 0; at < words.length; at += 1) {

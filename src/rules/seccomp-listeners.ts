@@ -47,16 +47,24 @@ function profiles(request: JudgedRequest): readonly Profile[] {
 
 /** Go matches keys whatever their case, with ſ as s: so does this. What isn't JSON is a profile's name. */
 function namesListener(profile: string): boolean {
+  let value: unknown;
   try {
-    return mentions(JSON.parse(profile));
+    value = JSON.parse(profile);
   } catch {
-    return profile.toLowerCase().includes('listener');
+    return folded(profile).includes('listener');
   }
+  // Go reads ten thousand levels: more than calls of a function go deep.
+  const parts = [value];
+  for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+    if (typeof part !== 'object' || part === null) continue;
+    for (const [key, below] of Object.entries(part)) {
+      if (folded(key) === 'listenerpath') return true;
+      parts.push(below);
+    }
+  }
+  return false;
 }
 
-function mentions(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(value).some(
-    ([key, part]) => key.replaceAll('ſ', 's').toLowerCase() === 'listenerpath' || mentions(part),
-  );
+function folded(text: string): string {
+  return text.replaceAll('ſ', 's').toLowerCase();
 }

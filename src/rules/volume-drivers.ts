@@ -13,6 +13,9 @@ import type { Denial, Facts, JudgedRequest, Rule, VolumeFacts } from './rule.js'
 const setting = 'volumes.types';
 const { deny } = findingsOf('volume-drivers', setting);
 
+/** The driver of all volumes that have none of their own, those of the image's `VOLUME` too. */
+const anonymousDriver = '/HostConfig/VolumeDriver';
+
 export const volumeDrivers: Rule = {
   id: 'volume-drivers',
   summary:
@@ -25,7 +28,10 @@ export const volumeDrivers: Rule = {
   judge: (request, facts) =>
     request.route.name === 'volume.create'
       ? judgeVolumeCreate(request, facts)
-      : mountList(request).wishes.flatMap((wish) => judgeWish(request, wish, facts)),
+      : [
+          ...judgeDriver(anonymousDriver, textAt(request.body, anonymousDriver)),
+          ...mountList(request).wishes.flatMap((wish) => judgeWish(request, wish, facts)),
+        ],
 };
 
 function judgeVolumeCreate(request: JudgedRequest, facts: Facts): readonly Denial[] {
@@ -43,9 +49,8 @@ function judgeWish(request: JudgedRequest, wish: MountWish, facts: Facts): reado
   if (wish.kind !== 'volume') return [];
   const config = `${wish.field}/VolumeOptions/DriverConfig`;
   const inline = valueAt(request.body, config) !== undefined;
-  const driverField = inline ? `${config}/Name` : '/HostConfig/VolumeDriver';
   return [
-    ...judgeDriver(driverField, wish.driver),
+    ...(inline ? judgeDriver(`${config}/Name`, wish.driver) : []),
     ...judgeOptions(request, `${config}/Options`, wish.options),
     ...judgeExisting(request, wish.field, wish.source === '' ? undefined : facts.volume(wish.source)),
   ];
