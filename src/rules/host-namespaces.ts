@@ -36,9 +36,10 @@ export const hostNamespaces: Rule = {
 };
 
 function judgeModes(request: JudgedRequest): readonly Finding[] {
+  const shared = modes.filter(({ field }) => textAt(request.body, field) === 'host').map(({ name }) => name);
   const findings: Finding[] = modes.flatMap(({ field, name, known }) => {
     const mode = textAt(request.body, field);
-    if (mode === 'host') return [sharedNamespace(field, name)];
+    if (mode === 'host') return [sharedNamespace(field, name, shared)];
     const joins = name !== 'uts' && mode.startsWith('container:');
     if (joins || known.some((other) => other === mode)) return [];
     return [
@@ -54,12 +55,15 @@ function judgeModes(request: JudgedRequest): readonly Finding[] {
   return findings;
 }
 
-function sharedNamespace(field: string, name: string): Denial {
+/** @param all the namespaces that the request wants of the host: the text lists them together */
+function sharedNamespace(field: string, name: string, all: readonly string[]): Denial {
   return deny(
     field,
     `sharing the ${name} namespace of the host is refused`,
     'Leave the mode out: the container gets a namespace of its own.',
-    { text: `${specification} sysbox containers can't share namespaces [${name}] with the host ${cause}` },
+    {
+      text: `${specification} sysbox containers can't share namespaces [${all.join(' ')}] with the host ${cause}`,
+    },
   );
 }
 

@@ -32,8 +32,10 @@ export function denialBody(denials: readonly Denial[]): DenialBody {
   if (first === undefined) throw new TypeError('a refusal needs at least one denial');
   const statuses = denials.map((denial) => denial.status ?? 403);
   const status = statuses.find((code) => code !== 403) ?? 403;
+  // Docker Desktop names several namespaces in one text.
+  const same = denials.every(({ text }) => text === first.text);
   const message =
-    denials.length === 1
+    denials.length === 1 || (first.text !== undefined && same)
       ? (first.text ?? PREFIX + sentence(first))
       : [`${PREFIX}${denials.length} parts of this request are refused:`, ...denials.map(line)].join('\n');
   return {
