@@ -2,6 +2,7 @@
  * The rule `network-creation`: networks are bridges of the engine's own. Drivers and options that reach into the host's
  * interfaces or its firewall are refused (moby daemon/libnetwork/drivers/bridge/labels.go).
  */
+import { isRootCaller } from './callers.js';
 import { findingsOf } from './finding.js';
 import { membersAt, pointer, textAt, valueAt } from './json-pointer.js';
 import type { Finding, JudgedRequest, Rule } from './rule.js';
@@ -18,6 +19,8 @@ const harmless = new Set([
   `${prefix}enable_ipv4`,
   `${prefix}enable_ipv6`,
 ]);
+/** Options of overlay networks; encryption is on whatever the value. */
+const ofOverlays = new Set(['encrypted', `${prefix}driver.overlay.vxlanid_list`]);
 /** Options with some harmless values. */
 const harmlessValues: Readonly<Record<string, readonly string[]>> = {
   [`${prefix}bridge.enable_ip_masquerade`]: ['true', '1'],
@@ -30,7 +33,7 @@ const harmlessValues: Readonly<Record<string, readonly string[]>> = {
 export const networkCreation: Rule = {
   id: 'network-creation',
   summary:
-    'Networks are bridges with a name of the engine’s choice: `macvlan`, `ipvlan`, `overlay`, plugin drivers, host bridges, routed or unprotected gateways, `ConfigFrom` and foreign IPAM drivers are refused.',
+    'Networks are bridges with a name of the engine’s choice: `macvlan`, `ipvlan`, plugin drivers, host bridges, routed or unprotected gateways, `ConfigFrom` and foreign IPAM drivers are refused; `overlay` is for root callers.',
   setting: 'enhancedContainerIsolation.value',
   whenIsolationIsOff: 'rests',
   routes: ['network.create'],
@@ -40,7 +43,11 @@ export const networkCreation: Rule = {
 function judgeDrivers(request: JudgedRequest): readonly Finding[] {
   const findings: Finding[] = [];
   const driver = textAt(request.body, '/Driver');
-  if (driver !== '' && driver !== 'bridge') {
+  if (driver === 'overlay' && !isRootCaller(request.caller)) {
+    const reason =
+      'overlay networks reach other machines: making them is for root only, like managing a swarm';
+    findings.push(deny('/Driver', reason, 'Use the bridge driver, or ask the administrator.'));
+  } else if (!['', 'bridge', 'overlay'].includes(driver)) {
     const reason = `the network driver ${driver} is refused: it works on the host's own interfaces`;
     findings.push(deny('/Driver', reason, 'Use the bridge driver.'));
   }
@@ -56,10 +63,15 @@ function judgeDrivers(request: JudgedRequest): readonly Finding[] {
   return findings;
 }
 
+/** What `docker stack deploy` makes, and `docker network create --driver overlay`. */
+function isOverlay(request: JudgedRequest): boolean {
+  return textAt(request.body, '/Driver') === 'overlay';
+}
+
 function judgeShape(request: JudgedRequest): readonly Finding[] {
   const findings: Finding[] = [];
   const scope = textAt(request.body, '/Scope');
-  if (scope !== '' && scope !== 'local') {
+  if (scope !== '' && scope !== (isOverlay(request) ? 'swarm' : 'local')) {
     findings.push(deny('/Scope', `the scope ${scope} is refused`, 'Use a local network.'));
   }
   for (const field of ['/Ingress', '/ConfigOnly']) {
@@ -77,6 +89,7 @@ function judgeShape(request: JudgedRequest): readonly Finding[] {
 function judgeOptions(request: JudgedRequest): readonly Finding[] {
   return membersAt(request.body, '/Options').flatMap(([name, value]) => {
     const text = typeof value === 'string' ? value : '';
+    if (isOverlay(request) && ofOverlays.has(name)) return [];
     if (harmless.has(name) || harmlessValues[name]?.includes(text.toLowerCase())) return [];
     const reason =
       name === `${prefix}bridge.name`
