@@ -10,6 +10,8 @@ import type { Need, Rule } from './rule.js';
 
 const { deny } = findingsOf('archive-paths', 'hostFiles');
 
+const elsewhere = "copy within the host's own folder.";
+
 export const archivePaths: Rule = {
   id: 'archive-paths',
   summary:
@@ -29,12 +31,12 @@ export const archivePaths: Rule = {
     if (container === undefined || !holdsHostFiles(container, facts)) return [];
     // Its own view of its files, with its own root's rights, is there while it runs.
     if (container.running && container.isolated) return [];
+    const { name, isolated } = container;
+    const reason = `${name} has host files mounted, which the engine would read and write as root`;
     return [
-      deny(
-        'query:path',
-        `${container.name} has host files mounted, which the engine would read and write as root while it is stopped`,
-        `Start ${container.name} first, or copy within the host's own folder.`,
-      ),
+      isolated
+        ? deny('query:path', `${reason} while it is stopped`, `Start ${name} first, or ${elsewhere}`)
+        : deny('query:path', `${reason}: it isn't isolated`, `Run cofferdam adopt ${name}, or ${elsewhere}`),
     ];
   },
 };
