@@ -84,7 +84,7 @@ const runs = Number(process.env['COFFERDAM_FUZZ_RUNS'] ?? 20_000);
 
 const typedRoutes = routes.filter((route) => route.body === 'json');
 
-test('what Go reads from the client’s text is what it reads from ours', () => {
+test('what Go reads from the client’s text is what it reads from ours', { timeout: 20 * 60_000 }, () => {
   let accepted = 0;
   const request = fc
     .constantFrom(...typedRoutes.map((route) => route.name))
