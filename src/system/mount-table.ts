@@ -4,6 +4,8 @@
 import { readFileSync } from 'node:fs';
 
 export interface MountEntry {
+  /** As the kernel wrote it. */
+  readonly line: string;
   readonly id: number;
   readonly parent: number;
   /** `major:minor` of the filesystem. */
@@ -44,6 +46,7 @@ function parseMountEntry(line: string): MountEntry | undefined {
   }
   if (type === undefined || superOptions === undefined) return undefined;
   return {
+    line,
     id: Number(id),
     parent: Number(parent),
     device,
@@ -60,20 +63,34 @@ function parseMountEntry(line: string): MountEntry | undefined {
   };
 }
 
+type Lines = ReadonlyMap<string, MountEntry>;
+
+/** The lines of the table that was read last: most of them are in the next one too, and mean the same. */
+let lastLines: Lines = new Map();
+
 /** All mounts of this process's mount namespace, in the order they were made. */
 export class MountTable {
   readonly entries: readonly MountEntry[];
 
-  constructor(text: string) {
+  /** @param known lines that were parsed before */
+  constructor(text: string, known: Lines = new Map()) {
     this.entries = text
       .split('\n')
-      .map(parseMountEntry)
+      .map((line) => known.get(line) ?? parseMountEntry(line))
       .filter((entry) => entry !== undefined);
   }
 
+  /**
+   * What is mounted now. It is read anew each time: poll(2) on the file tells of mounts that come and go, but not that
+   * a folder above a mount point got another name, which changes what lies where.
+   */
   static read(pid: number | 'self' = 'self'): MountTable {
     // latin1 keeps every byte; names are decoded as UTF-8 field by field.
-    return new MountTable(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
+    const text = readFileSync(`/proc/${pid}/mountinfo`, 'latin1');
+    if (pid !== 'self') return new MountTable(text);
+    const table = new MountTable(text, lastLines);
+    lastLines = new Map(table.entries.map((entry) => [entry.line, entry]));
+    return table;
   }
 
   /** The mount that a path itself is the mount point of: the last one made there. */
