@@ -11,13 +11,15 @@ import { furtherTouchedNeeds, touchedContainers, touchedNeeds, workingRoutes } f
 
 const { deny } = findingsOf('other-callers');
 
-/** Requests that end or halt containers, or give them another network. */
+/** Requests that end or halt containers, or give them another network or another size of their terminal. */
 const endingRoutes = [
   'container.kill',
   'container.stop',
   'container.pause',
   'container.delete',
   'container.prune',
+  'container.resize',
+  'exec.resize',
   'network.connect',
   'network.disconnect',
 ] as const;
@@ -28,7 +30,7 @@ export const otherCallers: Rule = {
     'A container that holds one caller’s host files can’t be entered, read out, changed, started, ended or joined by another unprivileged caller; nor can a volume that is another user’s folder be removed.',
   setting: 'enhancedContainerIsolation.value',
   whenIsolationIsOff: 'rests',
-  routes: [...workingRoutes, ...endingRoutes, 'container.create', 'volume.delete'],
+  routes: [...workingRoutes, ...endingRoutes, 'container.create', 'image.build', 'volume.delete'],
   needs: (request) => [...touchedNeeds(request), ...volumeNeed(request)],
   furtherNeeds: (request, facts) => [
     ...furtherTouchedNeeds(request, facts),
@@ -68,7 +70,10 @@ function folderNeed(request: JudgedRequest, facts: Facts): readonly Need[] {
   return path === undefined ? [] : [{ kind: 'path', path }];
 }
 
-/** Who removes a volume can make another one of its name: the next container's files would then be that one's. */
+/**
+ * Who removes a volume can make another one of its name: the next container's files would then be that one's. A prune
+ * takes no volume that has options (moby daemon/volume/service, Prune).
+ */
 function judgeVolume(request: JudgedRequest, facts: Facts): readonly Finding[] {
   const folder = folderOf(request, facts);
   if (folder === undefined || isRootCaller(request.caller)) return [];

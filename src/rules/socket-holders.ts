@@ -12,6 +12,7 @@ const { deny } = findingsOf('socket-holders', setting);
 /** What each route would make of the socket holder. */
 const purposes: Readonly<Record<string, string>> = {
   'container.create': 'sharing a namespace or the volumes of',
+  'image.build': 'sharing a namespace of',
   'image.commit': 'making an image from',
   'container.archive-put': 'writing files into',
 };

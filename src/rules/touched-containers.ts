@@ -24,6 +24,9 @@ export const workingRoutes = [
   'image.commit',
 ] as const;
 
+/** Requests about an exec, which name no container. */
+const execRoutes: readonly string[] = ['exec.start', 'exec.resize'];
+
 export interface TouchedContainer {
   readonly field: string;
   readonly container: ContainerFacts;
@@ -33,7 +36,7 @@ export interface TouchedContainer {
 export function touchedNeeds(request: JudgedRequest): readonly Need[] {
   const { name } = request.route;
   if (name === 'container.prune') return [{ kind: 'stopped-containers' }];
-  if (name === 'exec.start') return [{ kind: 'exec', id: request.params['id'] ?? '' }];
+  if (execRoutes.includes(name)) return [{ kind: 'exec', id: request.params['id'] ?? '' }];
   return touchedReferences(request).map(({ reference }) => ({ kind: 'container', ref: reference }));
 }
 
@@ -41,7 +44,7 @@ export function touchedNeeds(request: JudgedRequest): readonly Need[] {
 export function furtherTouchedNeeds(request: JudgedRequest, facts: Facts): readonly Need[] {
   if (request.route.name === 'container.prune')
     return (facts.stoppedContainers ?? []).map((ref): Need => ({ kind: 'container', ref }));
-  if (request.route.name !== 'exec.start') return [];
+  if (!execRoutes.includes(request.route.name)) return [];
   const found = facts.exec(request.params['id'] ?? '');
   return found === undefined ? [] : [{ kind: 'container', ref: found.containerId }];
 }
@@ -74,9 +77,17 @@ function namedContainers(request: JudgedRequest, facts?: Facts): readonly Refere
       return [{ field: '/Container', reference: textAt(request.body, '/Container') }];
     case 'container.prune':
       return (facts?.stoppedContainers ?? []).map((reference) => ({ field: 'path', reference }));
+    case 'image.build':
+      return [{ field: 'query:networkmode', reference: joinedByBuild(request) }];
     case 'exec.start':
+    case 'exec.resize':
       return [{ field: 'path', reference: facts?.exec(request.params['id'] ?? '')?.containerId ?? '' }];
     default:
       return [{ field: 'path', reference: request.params['id'] ?? '' }];
   }
+}
+
+/** The container whose network the steps of a classic build join. */
+function joinedByBuild({ query }: JudgedRequest): string {
+  return /^container:(.*)$/s.exec(query.get('networkmode')?.[0] ?? '')?.[1] ?? '';
 }

@@ -2,6 +2,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -84,6 +85,28 @@ describe('docker cp and a container with host files', () => {
     expect(existsSync(join(work, 'closed/bad'))).toBe(false);
     const missing = await cofferdam.docker('cp', join(folder, 'bad'), 'box:/work/closed/none/bad');
     expect(missing.stderr).toContain('Could not find the file');
+  });
+
+  test('foreign files get no second name, own ones do', async () => {
+    const archive = join(folder, 'links.tar');
+    mkdirSync(join(folder, 'links'));
+    for (const [name, target] of [
+      ['again', 'own'],
+      ['stolen', 'foreign'],
+    ] as const) {
+      writeFileSync(join(folder, 'links', target), '');
+      linkSync(join(folder, 'links', target), join(folder, 'links', name));
+      // Only the second name: the first is what lies in the work folder already.
+      await runCommand('tar', ['-C', join(folder, 'links'), '-cf', archive, target, name]);
+      await runCommand('tar', ['--delete', '-f', archive, target]);
+      const sent = await runCommand('curl', [
+        ...['--silent', '--output', '/dev/null', '--write-out', '%{http_code}', '--upload-file', archive],
+        ...['--unix-socket', cofferdam.socket, 'http://docker/v1.41/containers/box/archive?path=/work'],
+      ]);
+      expect(sent.stdout).toBe(target === 'own' ? '200' : '400');
+    }
+    expect(statSync(join(work, 'own')).nlink).toBe(2);
+    expect(statSync(join(work, 'foreign')).nlink).toBe(1);
   });
 
   test('a link in the bind leads to the container’s own file', async () => {

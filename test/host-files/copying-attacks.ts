@@ -2,7 +2,7 @@
  * What a user tries with docker cp, whose archives the engine itself reads and writes as the host's root. All of it
  * succeeds on plain dockerd, with a running container and with a stopped one.
  */
-import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../../src/engine/embedded/command.js';
 import { type Attack, secret } from './entering-attacks.js';
@@ -62,6 +62,23 @@ function copying(state: State): readonly Attack[] {
         if (state === 'running') await world.as(world.mallory, 'start', id);
         await put(world, id, '/w');
         return readFileSync(join(folder, 'page'), 'utf8') === 'owned\n';
+      },
+    },
+    {
+      name: `give a root-only file a second name by docker cp (${state})`,
+      run: async (world) => {
+        const id = await container(world, state, `${world.system}:/s`);
+        const folder = join(world.base, `second-${state}`);
+        mkdirSync(folder, { recursive: true });
+        const [archive, file] = [join(folder, 'links.tar'), join(folder, 'shadow')];
+        writeFileSync(file, '');
+        linkSync(file, join(folder, `second-${state}`));
+        await mustRun('tar', ['-C', folder, '-cf', archive, 'shadow', `second-${state}`]);
+        // The link alone: what it leads to is there already.
+        await mustRun('tar', ['--delete', '-f', archive, 'shadow']);
+        const url = `http://docker/v1.41/containers/${id}/archive?path=/s`;
+        await world.mallory.run('curl', ['--silent', '--unix-socket', world.cli.socket, '-T', archive, url]);
+        return existsSync(join(world.system, `second-${state}`));
       },
     },
     {

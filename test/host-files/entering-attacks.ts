@@ -97,6 +97,17 @@ export const enteringAttacks: readonly Attack[] = [
       return code === 0;
     },
   },
+  {
+    name: 'join its network by a build step',
+    run: async (world) => {
+      await victimContainer(world);
+      await world.mallory.shell(
+        'mkdir -p joining && printf "FROM busybox\\nRUN true\\n" > joining/Dockerfile',
+      );
+      const build = ['build', '--no-cache', '--network=container:victim', 'joining'];
+      return (await world.as(world.mallory, ...build)).code === 0;
+    },
+  },
   entering('end it', ['kill', 'victim'], anything),
   entering('remove it', ['rm', '--force', 'victim'], anything),
 ];
