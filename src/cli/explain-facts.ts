@@ -10,7 +10,7 @@ import { readHostRoutes } from '../engine/host-routes.js';
 import { HostPaths } from '../host-files/host-paths.js';
 import type { EngineFacts, Facts, JudgedRequest, Need, PathFacts } from '../rules/rule.js';
 import { isolatingRuntime } from '../rules/runtime.js';
-import { openLedger } from '../uid-allocator/ledger.js';
+import { type Ledger, openLedger } from '../uid-allocator/ledger.js';
 import type { Caller } from '../uid-allocator/record.js';
 import { type Options, socketPath } from './options.js';
 
@@ -36,13 +36,17 @@ export async function explainFacts(options: Options, environment: NodeJS.Process
   const client = found && new EngineClient(found.socket);
   const reachable = client !== undefined && (await client.ping());
   let dataRoot = absentEngine.dataRoot;
-  const hostPaths = new HostPaths(() => ({
-    stateDir: options.state,
-    runDir: options.runDir,
-    listen: options.listen.map(socketPath),
-    engineSocket: found?.socket ?? '/run/docker.sock',
-    dataRoot,
-  }));
+  let ledger: Ledger | undefined;
+  const hostPaths = new HostPaths(
+    () => ({
+      stateDir: options.state,
+      runDir: options.runDir,
+      listen: options.listen.map(socketPath),
+      engineSocket: found?.socket ?? '/run/docker.sock',
+      dataRoot,
+    }),
+    (uid) => ledger?.isSubordinate(uid) === true,
+  );
   const caller = currentCaller();
   const resolvePath = (path: string, { settings }: JudgedRequest) =>
     hostPaths.lookUp(path, caller, settings.hostFiles, settings.filesharingAllowedDirectories);
@@ -51,10 +55,11 @@ export async function explainFacts(options: Options, environment: NodeJS.Process
       hostFacts(needs, (path) => resolvePath(path, request));
     return { engine: absentEngine, caller, resolve, close: async () => client?.close() };
   }
-  const ledger = openLedger(options.state);
+  const records = openLedger(options.state);
+  ledger = records;
   const source = new FactSource<JudgedRequest>({
     client,
-    ledgerRead: (id) => ledger.read(id),
+    ledgerRead: (id) => records.read(id),
     isolatingRuntimes: new Set([isolatingRuntime]),
     resolvePath,
   });

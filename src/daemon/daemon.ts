@@ -110,7 +110,10 @@ export class Daemon {
       log.info({ ...now }, 'what the engine isolates has changed'),
     );
     this.#undo.push(() => preparation.close());
-    const hostPaths = new HostPaths(() => this.#ownPlaces());
+    const hostPaths = new HostPaths(
+      () => this.#ownPlaces(),
+      (uid) => ledger.isSubordinate(uid),
+    );
     const containerSocket = new ContainerSocket(stateDir, client, (outcome) =>
       metrics.registryAsked(outcome),
     );

@@ -29,10 +29,15 @@ export interface HostPath extends Partial<Found> {
 
 export class HostPaths {
   readonly #own: () => OwnPlaces;
+  readonly #isSubordinate: (uid: number) => boolean;
 
-  /** @param own asked at each look-up: the engine's data folder is known only once it was reached */
-  constructor(own: () => OwnPlaces) {
+  /**
+   * @param own asked at each look-up: the engine's data folder is known only once it was reached
+   * @param isSubordinate whether a uid is one that another user can be at will (see `Ledger`)
+   */
+  constructor(own: () => OwnPlaces, isSubordinate: (uid: number) => boolean) {
     this.#own = own;
+    this.#isSubordinate = isSubordinate;
   }
 
   /**
@@ -49,6 +54,9 @@ export class HostPaths {
     // Root's eyes are for root alone: a container that holds a socket doesn't get them, whoever started it.
     if (caller.uid === 0 && caller.container !== undefined) {
       return { refusedAt: 'a container has no rights of its own on the host' };
+    }
+    if (this.#isSubordinate(caller.uid)) {
+      return { refusedAt: 'it is a subordinate id of another user, and no account' };
     }
     const own = this.#own();
     const reached = reach(path, caller);

@@ -13,7 +13,15 @@
 import { join } from 'node:path';
 import { FileSystemDisk } from './disk.js';
 import { AllocatorError } from './errors.js';
-import { agreeOnBounds, containerFile, intentFile, listRanges, rangeFile, readCaller } from './files.js';
+import {
+  agreeOnBounds,
+  containerFile,
+  intentFile,
+  listRanges,
+  rangeFile,
+  readCaller,
+  readRange,
+} from './files.js';
 import { HostIds } from './host-ids.js';
 import { BlockSet, Pool, type PoolBounds } from './pool.js';
 import {
@@ -27,6 +35,7 @@ import {
   type Workplace,
 } from './procedures.js';
 import { bootTime, identifyProcess, isAlive } from './process-identity.js';
+import { blockHolding } from './range.js';
 import { type EngineContainer, type Reclaimed, reclaim } from './reclaim.js';
 import type {
   ApprovedMount,
@@ -38,7 +47,7 @@ import type {
   Subordinate,
 } from './record.js';
 import { perform } from './steps.js';
-import { delegatedSubordinate } from './subordinate.js';
+import { delegatedSubordinate, isDelegated } from './subordinate.js';
 import { type Survey, survey } from './survey.js';
 
 /** A create request's range, noted before the request is forwarded. */
@@ -172,6 +181,18 @@ export class Ledger {
     }
     const { base, size } = range ?? perform(this.#disk, callerRecordFor(this.#place(), uid)).range;
     return { uidBase: base, gidBase: base, size };
+  }
+
+  /**
+   * True for a uid that is one of many which another user can be at will: by /etc/subuid, or by a setuid program that
+   * was made in a container, on a folder of that user. It is no account, and gets no block of its own: there is only
+   * one for tens of thousands of such ids.
+   * @throws AllocatorError as `read`
+   */
+  isSubordinate(uid: number): boolean {
+    const block = blockHolding(uid);
+    const holder = block && perform(this.#disk, readRange(block.base));
+    return holder?.purpose.kind === 'caller' || isDelegated(uid, this.#hostIds);
   }
 
   /** True when somebody has the block that begins at `base`. */

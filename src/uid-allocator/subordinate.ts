@@ -2,7 +2,14 @@
  * The ids that the host's administrator delegated to a user in /etc/subuid and /etc/subgid, where they are fit to hold
  * the other ids of the user's containers on disk. Never ids that somebody else has, whatever the files say.
  */
-import { type HostIds, type IdSpan, loginNameOf, parseIds, parseSubordinateFile } from './host-ids.js';
+import {
+  type HostIds,
+  type IdSpan,
+  loginNameOf,
+  parseIds,
+  parseSubordinateFile,
+  type SubordinateEntry,
+} from './host-ids.js';
 import { RANGE_SIZE } from './range.js';
 import type { Subordinate } from './record.js';
 
@@ -34,4 +41,16 @@ export function delegatedSubordinate(uid: number, hostIds: HostIds): Subordinate
   const uidBase = delegatedBase(uid, 'subuid', hostIds);
   const gidBase = delegatedBase(uid, 'subgid', hostIds);
   return uidBase === undefined || gidBase === undefined ? undefined : { uidBase, gidBase, size: RANGE_SIZE };
+}
+
+/** Whoever has these may be any user: nothing is gained by having its subordinate ids. */
+const superusers = ['root', '0'];
+
+/** True for an id that /etc/subuid delegates to an ordinary user, unless it is an account's all the same. */
+export function isDelegated(uid: number, hostIds: HostIds): boolean {
+  if (loginNameOf(uid, hostIds.text('passwd')) !== undefined) return false;
+  const holds = ({ first, count }: SubordinateEntry): boolean => first <= uid && uid < first + count;
+  return parseSubordinateFile(hostIds.text('subuid')).some(
+    (entry) => holds(entry) && !superusers.includes(entry.owner),
+  );
 }

@@ -24,6 +24,7 @@ import type { Caller } from '../../src/uid-allocator/record.js';
 
 const alice: Caller = { uid: 61_001, gid: 61_001, pid: 1, groups: [61_001, 61_500] };
 const bob: Caller = { uid: 61_002, gid: 61_002, pid: 1, groups: [61_002] };
+const subordinate: Caller = { uid: 165_536, gid: 61_001, pid: 1, groups: [61_001] };
 const root: Caller = { uid: 0, gid: 0, pid: 1, groups: [0] };
 const settings = defaultSettings.hostFiles;
 
@@ -42,13 +43,16 @@ beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), 'cofferdam-paths-'));
   chmodSync(base, 0o755);
   const own = (name: string): string => join(base, name);
-  paths = new HostPaths(() => ({
-    stateDir: own('state'),
-    runDir: own('run'),
-    listen: [own('run/docker.sock')],
-    engineSocket: own('engine/docker.sock'),
-    dataRoot: own('engine/data'),
-  }));
+  paths = new HostPaths(
+    () => ({
+      stateDir: own('state'),
+      runDir: own('run'),
+      listen: [own('run/docker.sock')],
+      engineSocket: own('engine/docker.sock'),
+      dataRoot: own('engine/data'),
+    }),
+    (uid) => uid === subordinate.uid,
+  );
 });
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
@@ -57,6 +61,14 @@ function lookUp(path: string, caller: Caller = alice, change: Partial<typeof set
 }
 
 describe('with the caller’s eyes', () => {
+  test('a subordinate id of another user has none', () => {
+    const open = folder('open', subordinate, 0o777);
+    expect(lookUp(open, subordinate).refusedAt).toContain('subordinate id');
+    expect(lookUp(join(open, 'missing'), subordinate).refusedAt).toContain('subordinate id');
+    expect(paths.make(join(open, 'missing'), subordinate, settings).refusedAt).toContain('subordinate id');
+    expect(lookUp(open, root).real).toBe(open);
+  });
+
   test('a folder of the caller’s own is found with its inode and owner', () => {
     const work = folder('work', alice, 0o700);
     const { ino, dev } = statSync(work, { bigint: true });

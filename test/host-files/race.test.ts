@@ -65,13 +65,16 @@ function contextFor(mount: ApprovedMount): BindContext {
 }
 
 test('a path that is exchanged all the time shows what was approved or nothing', async () => {
-  const paths = new HostPaths(() => ({
-    stateDir: join(base, 'state'),
-    runDir: join(base, 'run'),
-    listen: [],
-    engineSocket: join(base, 'engine.sock'),
-    dataRoot: join(base, 'data'),
-  }));
+  const paths = new HostPaths(
+    () => ({
+      stateDir: join(base, 'state'),
+      runDir: join(base, 'run'),
+      listen: [],
+      engineSocket: join(base, 'engine.sock'),
+      dataRoot: join(base, 'data'),
+    }),
+    () => false,
+  );
   const home = join(base, 'home');
   const own = statSync(join(home, 'work/inner'), { bigint: true }).ino;
   const program = fileURLToPath(new URL('swapper.mjs', import.meta.url));

@@ -7,13 +7,16 @@ import { defaultSettings } from '../../src/settings/schema.js';
 
 let base: string;
 const alice = { uid: 61_234, gid: 61_234, pid: 1, groups: [61_234] };
-const paths = new HostPaths(() => ({
-  stateDir: '/var/lib/cofferdam',
-  runDir: '/run/cofferdam',
-  listen: [],
-  engineSocket: '/run/docker.sock',
-  dataRoot: '/var/lib/docker',
-}));
+const paths = new HostPaths(
+  () => ({
+    stateDir: '/var/lib/cofferdam',
+    runDir: '/run/cofferdam',
+    listen: [],
+    engineSocket: '/run/docker.sock',
+    dataRoot: '/var/lib/docker',
+  }),
+  () => false,
+);
 const folders = (...names: string[]) => names.map((path) => ({ path, sharedByDefault: true }));
 const lookUp = (path: string) =>
   paths.lookUp(path, alice, defaultSettings.hostFiles, folders(join(base, 'shared')));

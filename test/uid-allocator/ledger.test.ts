@@ -175,6 +175,20 @@ describe('a caller’s subordinate range', () => {
     expect(ledger.subordinateOf(1001).uidBase).toBeGreaterThan(4_000_000_000);
   });
 
+  test('holds no account: its ids are one user’s, and so are those of /etc/subuid', () => {
+    const etc = join(state, 'etc');
+    mkdirSync(etc);
+    writeFileSync(join(etc, 'passwd'), 'alice:x:1000:1000::/:\ncarol:x:300005:1005::/:\n');
+    writeFileSync(join(etc, 'subuid'), 'alice:300000:65536\n1003:400000:10\nroot:1000000:1000000000\n');
+    const { uidBase } = ledger.subordinateOf(1001);
+    for (const uid of [uidBase, uidBase + 65_535, 300_000, 365_535, 400_009])
+      expect(ledger.isSubordinate(uid)).toBe(true);
+    const container = ledger.settle(ledger.intend(request('web')), id('a')).range.base;
+    // Accounts, what is root's anyway, and what lineage tells of.
+    for (const uid of [0, 1000, 300_005, 299_999, 400_010, 2_000_000, uidBase - 1, container])
+      expect(ledger.isSubordinate(uid)).toBe(false);
+  });
+
   test('goes with every approved mount that carries its owner’s rights', () => {
     const mount = { source: '/a', destination: '/b', device: '1', inode: '2', readOnly: false };
     const mounts = [
