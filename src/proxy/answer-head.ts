@@ -91,3 +91,26 @@ export function writeAnswerHead(head: AnswerHead, connection: string | undefined
   if (connection !== undefined) text += `Connection: ${connection}\r\n`;
   return `${text}\r\n`;
 }
+
+/** A head that announces another length of its body. */
+export function withLength(head: AnswerHead, length: number): AnswerHead {
+  const fields = head.fields.map((field) =>
+    field.key === 'content-length' ? { ...field, value: String(length) } : field,
+  );
+  return { ...head, fields };
+}
+
+/** An answer with other content, in the framing that it had. @param content without chunk framing */
+export function reframed(head: AnswerHead, content: Buffer): [head: AnswerHead, body: Buffer] {
+  switch (head.framing.kind) {
+    case 'length':
+      return [withLength(head, content.length), content];
+    case 'chunked': {
+      const size = Buffer.from(`${content.length.toString(16)}\r\n`);
+      const end = Buffer.from(content.length === 0 ? '\r\n' : '\r\n0\r\n\r\n');
+      return [head, Buffer.concat([size, content, end])];
+    }
+    default:
+      return [head, content];
+  }
+}

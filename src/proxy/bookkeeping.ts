@@ -32,7 +32,7 @@ export interface Booking {
  */
 export function book(allowed: AllowedRequest, proxy: ProxyContext): Booking | undefined {
   const { ledger } = proxy;
-  const { request, facts } = allowed;
+  const { request, facts, asked } = allowed;
   if (request.route.name !== 'container.create') return undefined;
   if (valueAt(request.body, '/HostConfig/Runtime') !== isolatingRuntime) return undefined;
   const image = String(valueAt(request.body, '/Image') ?? '');
@@ -47,6 +47,7 @@ export function book(allowed: AllowedRequest, proxy: ProxyContext): Booking | un
       digest: createDigest(image, valueAt(request.body, '/HostConfig')),
       mounts,
       socketGrant,
+      ...(asked === undefined ? {} : { asked }),
       ...(name === undefined || name === '' ? {} : { name }),
       ...(imageId === undefined ? {} : { imageId }),
     }),

@@ -39,7 +39,7 @@ export interface ProxyContext {
   readonly containerFiles?: ContainerFiles | undefined;
   /** Keeps what volumes are from changing between their look-up and their use. */
   readonly volumeTurns: VolumeTurns;
-  readonly ledger: Pick<Ledger, 'intend' | 'settle' | 'abandon'>;
+  readonly ledger: Pick<Ledger, 'intend' | 'settle' | 'abandon' | 'read'>;
   readonly audit: Pick<Audit, 'record'>;
   readonly log: Pick<Logger, 'error' | 'warn' | 'info'>;
   /** The judge of one connection's BuildKit calls. */

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { StreamJudge } from '../registry/stream-judge.js';
-import { type AnswerHead, writeAnswerHead } from './answer-head.js';
+import { type AnswerHead, reframed, writeAnswerHead } from './answer-head.js';
 import type { AnswerReceiver, EngineConnection } from './engine-connection.js';
 import type { EnginePool } from './engine-pool.js';
 import { type EngineRequest, writeEngineHead } from './engine-request.js';
@@ -43,11 +43,13 @@ export interface ForwardOptions {
   readonly givenName?: GivenName;
   /** Told what the engine made (201), before the client is. The answer passes, whatever becomes of this. */
   readonly noteCreated?: (content: Buffer) => void;
+  /** Makes other content of a whole answer with status 200, or says that it stays as it is. */
+  readonly rewrite?: (content: Buffer) => Buffer | undefined;
   /** Judges the body while it streams. The caller closes it. */
   readonly bodyJudge?: StreamJudge;
 }
 
-/** Most bytes of an answer that is held back. */
+/** Most bytes of an answer that is held back; one that is only to be rewritten passes as it is when it is longer. */
 const heldLimit = 1 << 20;
 
 /**
@@ -162,7 +164,7 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     if (head.status === 101) {
       throw new ProxyError('COFFERDAM_ENGINE_ANSWER', 'the engine switched protocols without being asked');
     }
-    if (this.#options.hold === true || this.#isReadFirst(head)) {
+    if (this.#options.hold === true || this.#isReadFirst(head) || this.#isRewritten(head)) {
       if (head.framing.kind === 'until-close') this.#keepAlive = false;
       this.#held = { head, parts: [], size: 0 };
       if (bytes.length > bodyStart) this.body(bytes.subarray(bodyStart));
@@ -175,6 +177,11 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     const { givenName, noteCreated } = this.#options;
     const wanted = status === 201 ? noteCreated !== undefined : status >= 400 && givenName !== undefined;
     return wanted && (framing.kind !== 'length' || framing.length <= rewordedLimit);
+  }
+
+  #isRewritten({ status, framing }: AnswerHead): boolean {
+    if (this.#options.rewrite === undefined || status !== 200) return false;
+    return framing.kind !== 'length' || framing.length <= heldLimit;
   }
 
   #passHead(head: AnswerHead, bytes: Buffer, bodyStart: number): void {
@@ -201,7 +208,7 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     held.size += bytes.length;
     held.parts.push(bytes);
     const { hold } = this.#options;
-    if (held.size <= (hold === true ? heldLimit : rewordedLimit)) return;
+    if (held.size <= (hold === true || this.#isRewritten(held.head) ? heldLimit : rewordedLimit)) return;
     if (hold === true) {
       throw new ProxyError('COFFERDAM_ENGINE_ANSWER', "the engine's answer is larger than it can be");
     }
@@ -240,13 +247,15 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
   }
 
   #resolveHeld(answer: HeldAnswer): void {
-    const { givenName, hold, noteCreated } = this.#options;
+    const { givenName, hold, noteCreated, rewrite } = this.#options;
     if (hold === true) {
       this.#resolve({ kind: 'held', answer });
       return;
     }
     if (answer.head.status === 201) noteCreated?.(answer.content);
-    if (givenName === undefined || answer.head.status < 400) answer.release();
+    const rewritten = this.#isRewritten(answer.head) ? rewrite?.(answer.content) : undefined;
+    if (rewritten !== undefined) this.#release(...reframed(answer.head, rewritten));
+    else if (givenName === undefined || answer.head.status < 400) answer.release();
     else this.#release(...withClientsWord(answer, givenName));
     this.#resolve({ kind: 'answered' });
   }

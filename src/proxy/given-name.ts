@@ -3,7 +3,7 @@
  * puts it where it would have put what the client wrote. It must never touch an id that the engine itself chose to
  * show, nor anything but errors, nor change how the end of an answer is known.
  */
-import type { AnswerHead } from './answer-head.js';
+import { type AnswerHead, reframed, withLength } from './answer-head.js';
 
 /** A container's full id, and the name or short id that the client gave for it. */
 export interface GivenName {
@@ -72,29 +72,8 @@ export function withClientsWord(
   { head, content }: { readonly head: AnswerHead; readonly content: Buffer },
   name: GivenName,
 ): [head: AnswerHead, body: Buffer] {
-  switch (head.framing.kind) {
-    case 'none':
-      return [withoutBody(head, name), content];
-    case 'length': {
-      const body = withGivenName(content, name);
-      return [withLength(head, body.length), body];
-    }
-    case 'chunked': {
-      const body = withGivenName(content, name);
-      const size = Buffer.from(`${body.length.toString(16)}\r\n`);
-      const end = Buffer.from(body.length === 0 ? '\r\n' : '\r\n0\r\n\r\n');
-      return [head, Buffer.concat([size, body, end])];
-    }
-    case 'until-close':
-      return [head, withGivenName(content, name)];
-  }
-}
-
-function withLength(head: AnswerHead, length: number): AnswerHead {
-  const fields = head.fields.map((field) =>
-    field.key === 'content-length' ? { ...field, value: String(length) } : field,
-  );
-  return { ...head, fields };
+  if (head.framing.kind === 'none') return [withoutBody(head, name), content];
+  return reframed(head, withGivenName(content, name));
 }
 
 /**

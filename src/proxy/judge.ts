@@ -9,9 +9,10 @@ import { parseQuery } from '../engine/query.js';
 import { apiVersionProblem } from '../engine/routes.js';
 import { apply, collectNeeds, evaluate, lookUp, type Verdict } from '../rules/evaluate.js';
 import { missingContainer, nameInFull } from '../rules/named-objects.js';
-import { withPinnedBinds } from '../rules/pinned-binds.js';
+import { askedBinds, withPinnedBinds } from '../rules/pinned-binds.js';
 import type { Denial, EngineFacts, Facts, JudgedRequest, Rule } from '../rules/rule.js';
 import { inForce } from '../rules/service-rollback.js';
+import type { AskedBinds } from '../uid-allocator/record.js';
 import type { ProxyContext } from './context.js';
 import type { Exchange } from './exchange.js';
 import { passedFields } from './head.js';
@@ -35,6 +36,8 @@ export interface AllowedRequest {
   readonly request: JudgedRequest;
   readonly facts: Facts;
   readonly verdict: Verdict;
+  /** Its binds as the client wrote them, where the engine gets them in another form. */
+  readonly asked?: AskedBinds;
   /** The container, or the service to be rolled back, as the client named it, where there is none. */
   readonly missing?: string;
 }
@@ -113,10 +116,13 @@ export async function judge(
       ? effect.service
       : missingContainer(request, facts, collectNeeds(rules, request));
   const known = withSources(named.request, named.facts, proxy);
+  const pinned = withPinnedBinds(named.request, known);
+  const binds = askedBinds(request, named.request, pinned);
   return {
-    request: withPinnedBinds(named.request, known),
+    request: pinned,
     facts: known,
     verdict,
+    ...(binds === undefined ? {} : { asked: binds }),
     ...(missing === undefined ? {} : { missing }),
   };
 }

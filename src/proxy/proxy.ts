@@ -33,7 +33,7 @@ export interface ProxyOptions {
   /** Path of the engine's unix socket. */
   readonly engineSocket: string;
   readonly settings: Pick<SettingsHolder, 'current' | 'generation'>;
-  readonly ledger: Pick<Ledger, 'intend' | 'settle' | 'abandon'>;
+  readonly ledger: Pick<Ledger, 'intend' | 'settle' | 'abandon' | 'read'>;
   readonly facts: LookUp;
   readonly rules: readonly Rule[];
   readonly judgeGrpc: (request: JudgedRequest) => GrpcJudge;

@@ -5,6 +5,7 @@
  * Setup). For `Mounts` it doesn't. So every bind becomes one of `Mounts`, once its source was made by its caller.
  */
 import type { JsonArray, JsonObject } from '../engine/json.js';
+import type { AskedBinds } from '../uid-allocator/record.js';
 import { type HostSource, hostSources } from './host-sources.js';
 import { isObject, listAt, textsAt, withValueAt } from './json-pointer.js';
 import { mountList } from './mount-wishes.js';
@@ -32,6 +33,24 @@ export function withPinnedBinds(request: JudgedRequest, facts: Facts): JudgedReq
   return {
     ...request,
     body: withValueAt(withValueAt(body, binds, texts.length === 0 ? null : texts), mounts, all),
+  };
+}
+
+/**
+ * What the client asked for, where `withPinnedBinds` made something else of it: for showing it to the client again.
+ * @param original the request as it came
+ * @param applied the same with what the rules set
+ * @param pinned the applied request with its binds pinned
+ */
+export function askedBinds(
+  original: JudgedRequest,
+  applied: JudgedRequest,
+  pinned: JudgedRequest,
+): AskedBinds | undefined {
+  if (pinned === applied) return undefined;
+  return {
+    binds: textsAt(original.body, binds).map(([, text]) => text),
+    mounts: listAt(original.body, mounts).length,
   };
 }
 

@@ -185,7 +185,7 @@ export function recordOf(
 ): ContainerRecord {
   const { token, range, purpose } = reservation;
   if (purpose.kind !== 'create') throw new Error(`reservation ${token} isn't one for a create request`);
-  const { caller, mounts, socketGrant } = purpose.request;
+  const { caller, mounts, asked, socketGrant } = purpose.request;
   const image = imageId ?? purpose.request.imageId;
   return {
     version: 1,
@@ -193,6 +193,7 @@ export function recordOf(
     range,
     ...(caller && { caller }),
     mounts,
+    ...(asked && { asked }),
     socketGrant,
     ...(image !== undefined && { imageId: image }),
     createdAt: place.now(),

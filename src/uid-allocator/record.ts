@@ -55,6 +55,15 @@ export const approvedMountSchema = z.object({
 });
 export type ApprovedMount = Readonly<z.infer<typeof approvedMountSchema>>;
 
+/** What a create request asked for before its binds were made mounts (see rules/pinned-binds.ts). */
+export const askedBindsSchema = z.object({
+  /** `HostConfig.Binds` as the client wrote it. */
+  binds: z.array(z.string()).readonly(),
+  /** How many of `HostConfig.Mounts` are the client's own: its are the first. */
+  mounts: z.number().int().min(0),
+});
+export type AskedBinds = Readonly<z.infer<typeof askedBindsSchema>>;
+
 /** A process, told apart from later ones with the same pid: start time in clock ticks (proc(5)), and the boot. */
 export const processIdentitySchema = z.object({
   pid: z.number().int().positive(),
@@ -71,6 +80,7 @@ export const containerRecordSchema = z.object({
   range: rangeSchema,
   caller: callerSchema.optional(),
   mounts: z.array(approvedMountSchema).readonly(),
+  asked: askedBindsSchema.optional(),
   socketGrant: z.boolean(),
   imageId: z.string().optional(),
   /** When the record was made, milliseconds since the epoch: the engine has had the container since before. */
@@ -92,6 +102,7 @@ export const intentRequestSchema = z.object({
   /** `createDigest` of the body as the engine gets it. */
   digest: z.string(),
   mounts: z.array(approvedMountSchema).readonly(),
+  asked: askedBindsSchema.optional(),
   socketGrant: z.boolean(),
   imageId: z.string().optional(),
 });

@@ -48,6 +48,7 @@ async function start(
       intend: broken.intend ?? ((request) => real.intend(request)),
       settle: broken.settle ?? ((...settled) => real.settle(...settled)),
       abandon: (intent) => real.abandon(intent),
+      read: (containerId) => real.read(containerId),
     },
   });
   client = new RawClient(proxy.socket);
