@@ -48,6 +48,15 @@ export interface LedgerDisk {
   lock(): () => void;
 }
 
+/** What tells a file apart from whatever may stand under its name later. */
+export interface FileMark {
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly size: bigint;
+  /** `st_ctime` in nanoseconds: the last change of content, name or owner, which nothing can set. */
+  readonly changed: bigint;
+}
+
 export const ledgerFolders = ['ranges', 'containers', 'intents', 'callers', 'temporary'] as const;
 
 function codeOf(error: unknown): string | undefined {
@@ -126,6 +135,14 @@ export class FileSystemDisk implements LedgerDisk {
 
   modified(path: string): number | undefined {
     return this.#attempt(path, () => statSync(join(this.#root, path), { throwIfNoEntry: false })?.mtimeMs);
+  }
+
+  /** What the file under a name is; undefined when there is none. @throws AllocatorError COFFERDAM_LEDGER_UNAVAILABLE */
+  mark(path: string): FileMark | undefined {
+    const found = this.#attempt(path, () =>
+      statSync(join(this.#root, path), { bigint: true, throwIfNoEntry: false }),
+    );
+    return found && { device: found.dev, inode: found.ino, size: found.size, changed: found.ctimeNs };
   }
 
   lock(): () => void {

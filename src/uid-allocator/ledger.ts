@@ -46,6 +46,7 @@ import type {
   Reservation,
   Subordinate,
 } from './record.js';
+import { RememberedRecords } from './remembered-records.js';
 import { perform } from './steps.js';
 import { delegatedSubordinate, isDelegated } from './subordinate.js';
 import { type Survey, survey } from './survey.js';
@@ -73,11 +74,13 @@ export class Ledger {
   readonly #hostIds: HostIds;
   readonly #bounds: PoolBounds;
   readonly #seen = new BlockSet();
+  readonly #remembered: RememberedRecords;
   readonly #self: ProcessIdentity;
   #pool: { readonly reserved: unknown; readonly pool: Pool } | undefined;
 
   constructor(folder: string, options: LedgerOptions = {}) {
     this.#disk = new FileSystemDisk(folder);
+    this.#remembered = new RememberedRecords(this.#disk, (id) => perform(this.#disk, readValid(id)));
     this.#hostIds = options.hostIds ?? new HostIds();
     const self = identifyProcess(process.pid);
     if (!self)
@@ -121,7 +124,7 @@ export class Ledger {
    * @throws AllocatorError COFFERDAM_LEDGER_DAMAGED when what is on disk can't be believed: it must not be started
    */
   read(containerId: string): ContainerRecord | undefined {
-    return perform(this.#disk, readValid(containerId));
+    return this.#remembered.get(containerId);
   }
 
   /** All containers. @throws AllocatorError COFFERDAM_LEDGER_DAMAGED at the first file that can't be believed */
