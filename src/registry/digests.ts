@@ -27,6 +27,8 @@ export interface KnownManifest {
 const freshMilliseconds = 120_000;
 /** Content by digest never changes. */
 const immutableMilliseconds = 30 * 24 * 3600 * 1000;
+/** A registry that took longer to fail isn't waited for again until it has answered, in milliseconds. */
+const slowMilliseconds = 1000;
 
 const fileSchema = z.object({
   version: z.literal(1),
@@ -47,6 +49,8 @@ export class Digests {
   readonly #known = new Map<string, KnownManifest>();
   readonly #asked = new Map<string, Promise<void>>();
   readonly #tried = new Map<string, number>();
+  /** What was waited for in vain. */
+  readonly #slow = new Set<string>();
 
   /**
    * @param file where answers are kept; made when it is missing, replaced when it can't be read
@@ -74,8 +78,10 @@ export class Digests {
     const known = this.#known.get(key);
     const immutable = reference.digest !== undefined && known?.manifest !== undefined;
     const limit = immutable ? immutableMilliseconds : freshMilliseconds;
-    if (known === undefined) await this.#renew(key, reference);
-    else if (this.#now() - known.checkedAt > limit) void this.#renew(key, reference);
+    if (known === undefined) {
+      const asking = this.#renew(key, reference);
+      if (!this.#slow.has(key)) await asking;
+    } else if (this.#now() - known.checkedAt > limit) void this.#renew(key, reference);
     return this.#known.get(key);
   }
 
@@ -96,13 +102,16 @@ export class Digests {
   }
 
   async #ask(key: string, reference: Reference): Promise<void> {
+    const began = this.#now();
     try {
       const manifest = await this.#source.manifest(reference);
+      this.#slow.delete(key);
       this.#known.set(key, { manifest, checkedAt: this.#now() });
       this.#save();
       this.#onAsked('answered');
     } catch (error) {
       this.#onAsked('failed');
+      if (this.#now() - began > slowMilliseconds) this.#slow.add(key);
       const known = this.#known.get(key);
       const problem = error instanceof Error ? error.message : String(error);
       if (known !== undefined) this.#known.set(key, { ...known, problem });

@@ -211,6 +211,36 @@ describe('remembering', () => {
     expect(asked.asked).toBe(1);
   });
 
+  test('one that hangs is waited for once, until it answers again', async () => {
+    let now = 1_000_000;
+    let hang = true;
+    let ended: (() => void)[] = [];
+    const hanging: ManifestSource = {
+      async manifest() {
+        if (!hang) return one;
+        await new Promise<void>((resolve) => ended.push(resolve));
+        throw new Error('it does not answer');
+      },
+    };
+    const digests = new Digests(hanging, join(folder(), 'digests.json'), () => now);
+    const first = digests.lookUp(reference);
+    now += 10_000;
+    for (const end of ended) end();
+    expect(await first).toBeUndefined();
+    now += 10_000;
+    ended = [];
+    // Asked again, and not waited for: nothing ends this question yet.
+    expect(await digests.lookUp(reference)).toBeUndefined();
+    expect(ended).toHaveLength(1);
+    for (const end of ended) end();
+    await digests.settled();
+    hang = false;
+    now += 10_000;
+    await digests.lookUp(reference);
+    await digests.settled();
+    expect((await digests.lookUp(reference))?.manifest).toEqual(one);
+  });
+
   test('a file that can’t be read is as none', async () => {
     const file = join(folder(), 'digests.json');
     writeFileSync(file, '{"version":1,"entries":{"x":{"manifest":3}}}');
