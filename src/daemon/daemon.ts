@@ -146,7 +146,7 @@ export class Daemon {
       rules,
       hostPaths,
       callerOf: (peer) => lineage.callerOf(peer),
-      judgeGrpc: (request) => grpcJudgeFor(request, client, settings, pushRefusal(request)),
+      judgeGrpc: (request, facts) => grpcJudgeFor(request, client, settings, pushRefusal(request, facts)),
       judgeStream: (request) => streamJudgeFor(request, client),
       noteImage: (request, registryAuth) => egress.note(request, registryAuth),
       audit,

@@ -149,6 +149,8 @@ export interface SocketImageFacts {
   readonly entry?: string;
   /** Where it is allowed because it was built on a listed image: that one's name. */
   readonly derivedFrom?: string;
+  /** The entry of `perImage` whose command list holds for it; absent where it is the general one. */
+  readonly commandEntry?: string;
   /** What the administrator should know: a registry that can't be reached. */
   readonly warning?: string;
   /** The socket that such containers get in place of the engine's. */

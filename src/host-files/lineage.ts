@@ -34,8 +34,8 @@ export class Lineage {
     if (!block || !this.#records.isTaken(block.base)) return peer;
     const record = this.#recordOf(block);
     if (!record) return peer;
-    const { uid, gid, groups } = record.caller ?? peer;
-    return { uid, gid, groups, pid: peer.pid, container: record.id };
+    const { uid, gid, groups, bounds } = record.caller ?? peer;
+    return { uid, gid, groups, pid: peer.pid, container: record.id, ...(bounds && { bounds }) };
   }
 
   #recordOf(block: Range): ContainerRecord | undefined {

@@ -6,7 +6,8 @@
 import { judgeRegistry } from '../registry/policy.js';
 import { parseReference } from '../registry/reference.js';
 import { isTrustedName } from '../registry/trusted-names.js';
-import { commandCovers, openRoutes } from '../rules/command-routes.js';
+import { listBlocks } from '../rules/command-lists.js';
+import { openRoutes } from '../rules/command-routes.js';
 import type { Settings } from '../settings/schema.js';
 import type { ObservedRequest } from './observations.js';
 
@@ -60,10 +61,8 @@ function judgeCommand({ line, callerImage }: ObservedRequest, settings: Settings
   if (!mayHaveSocket(settings, callerImage)) return `${callerImage} is not on imageList`;
   const { perImage, commandList } = settings.enhancedContainerIsolation.dockerSocketMount;
   const own = perImage.find(({ image }) => imageMatches(settings, image, callerImage));
-  const { type, commands } = own?.commandList ?? commandList;
   const use = { route, imports: route === 'image.pull' && line.image === undefined };
-  const named = commands.some((name) => commandCovers(name, use));
-  const blocked = type === 'deny' ? named : !named;
+  const blocked = listBlocks(own?.commandList ?? commandList, use);
   return blocked ? `the command list blocks ${route} for ${callerImage}` : undefined;
 }
 

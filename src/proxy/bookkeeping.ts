@@ -5,6 +5,7 @@
  */
 import { createdSchema } from '../engine/client-answers.js';
 import { approvedMounts } from '../rules/approved-mounts.js';
+import { boundsOfMade } from '../rules/command-lists.js';
 import { grantedImage } from '../rules/granted-socket.js';
 import { valueAt } from '../rules/json-pointer.js';
 import type { SocketImageFacts } from '../rules/rule.js';
@@ -40,9 +41,10 @@ export function book(allowed: AllowedRequest, proxy: ProxyContext): Booking | un
   const imageId = facts.image(image)?.id;
   const mounts = approvedMounts(request, facts);
   const socketGrant = mounts.some(({ ownSocket }) => ownSocket === true);
+  const bounds = boundsOfMade(request, facts);
   const intent = inLedger(() =>
     ledger.intend({
-      caller: request.caller,
+      caller: bounds === undefined ? request.caller : { ...request.caller, bounds },
       image,
       digest: createDigest(image, valueAt(request.body, '/HostConfig')),
       mounts,

@@ -57,7 +57,7 @@ interface Tunnel {
 
 async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Promise<Tunnel | undefined> {
   const { routed, allowed, booking } = errand;
-  if (exchange.speaksHttp2) return openHttp2(exchange, allowed.request, proxy);
+  if (exchange.speaksHttp2) return openHttp2(exchange, allowed, proxy);
   if (allowed.missing !== undefined) {
     const { request, givenName } = withStandIn(allowed.request, allowed.missing);
     const asked = engineRequest(exchange, { ...errand, allowed: { ...allowed, request } });
@@ -96,7 +96,7 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
     }),
   };
   const outcome = await forward(exchange, sent, proxy.pool, options).finally(() => bodyJudge?.close());
-  if (outcome.kind === 'tunnel') return openTunnel(exchange, outcome.engine, allowed.request, proxy);
+  if (outcome.kind === 'tunnel') return openTunnel(exchange, outcome.engine, allowed, proxy);
   noteFailure(exchange, outcome);
   return undefined;
 }
@@ -198,24 +198,24 @@ async function forwardToTheEnd(
 function openTunnel(
   exchange: Exchange,
   engine: TunnelEnd,
-  request: JudgedRequest,
+  { request, facts }: AllowedRequest,
   proxy: ProxyContext,
 ): Tunnel {
   const client = exchange.connection.takeOver();
   if (request.route.name !== 'build.grpc') return { closed: tunnel(client, engine) };
-  const judge = proxy.judgeGrpc(request);
+  const judge = proxy.judgeGrpc(request, facts);
   return { closed: terminateGrpc(client, openUpstream(engine), judge, grpcWatcher(exchange, proxy)) };
 }
 
 /** @throws ProxyError when the engine doesn't serve HTTP/2 without an upgrade, or either side is gone */
-async function openHttp2(exchange: Exchange, request: JudgedRequest, proxy: ProxyContext): Promise<Tunnel> {
+async function openHttp2(exchange: Exchange, allowed: AllowedRequest, proxy: ProxyContext): Promise<Tunnel> {
   const engine = proxy.pool.fresh().handOver();
   exchange.watch({ clientGone: () => engine.socket.destroy() });
   const upstream = await openPriorKnowledge(engine).finally(() => exchange.throwIfGone());
   exchange.watch(undefined);
   exchange.status = 200;
   const client = exchange.connection.takeOver();
-  const judge = proxy.judgeGrpc(request);
+  const judge = proxy.judgeGrpc(allowed.request, allowed.facts);
   return { closed: terminateGrpc(client, upstream, judge, grpcWatcher(exchange, proxy)) };
 }
 

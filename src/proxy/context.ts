@@ -43,7 +43,7 @@ export interface ProxyContext {
   readonly audit: Pick<Audit, 'record'>;
   readonly log: Pick<Logger, 'error' | 'warn' | 'info'>;
   /** The judge of one connection's BuildKit calls. */
-  readonly judgeGrpc: (request: JudgedRequest) => GrpcJudge;
+  readonly judgeGrpc: (request: JudgedRequest, facts: Facts) => GrpcJudge;
   /** The judge of a request's body as it streams; undefined for bodies that pass untouched. */
   readonly judgeStream?: ((request: JudgedRequest) => StreamJudge | undefined) | undefined;
   /** Told of an allowed pull or push, with the client's `X-Registry-Auth`. */

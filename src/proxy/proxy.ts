@@ -8,7 +8,7 @@ import type { Audit } from '../audit/sink.js';
 import type { ContainerFiles } from '../container-files/container-files.js';
 import type { HostPaths } from '../host-files/host-paths.js';
 import type { GrpcJudge } from '../registry/buildkit/grpc-judge.js';
-import type { JudgedRequest, Rule } from '../rules/rule.js';
+import type { Facts, JudgedRequest, Rule } from '../rules/rule.js';
 import type { SettingsHolder } from '../settings/watch.js';
 import { type PeerCredentials, peerCredentials } from '../system/peer-credentials.js';
 import { descriptorOf } from '../system/socket-descriptor.js';
@@ -36,7 +36,7 @@ export interface ProxyOptions {
   readonly ledger: Pick<Ledger, 'intend' | 'settle' | 'abandon' | 'read'>;
   readonly facts: LookUp;
   readonly rules: readonly Rule[];
-  readonly judgeGrpc: (request: JudgedRequest) => GrpcJudge;
+  readonly judgeGrpc: (request: JudgedRequest, facts: Facts) => GrpcJudge;
   readonly judgeStream?: ProxyContext['judgeStream'];
   readonly noteImage?: ProxyContext['noteImage'];
   readonly audit: Pick<Audit, 'record'>;

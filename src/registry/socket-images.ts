@@ -39,10 +39,13 @@ export type SocketImageVerdict =
   | {
       readonly allowed: true;
       readonly entry: string;
+      readonly commandEntry?: string;
       readonly derivedFrom?: string;
       readonly warning?: string;
     }
   | { readonly allowed: false; readonly warning?: string };
+
+type Marks = Pick<StoredImage, 'id' | 'repoDigests'>;
 
 interface OwnDigest {
   readonly name: string;
@@ -57,6 +60,17 @@ function listOf(images: readonly string[]): SocketImageList {
   if (known !== undefined) return known;
   const made = new SocketImageList(images);
   compiled.set(images, made);
+  return made;
+}
+
+const compiledOwn = new WeakMap<readonly { readonly image: string }[], SocketImageList>();
+
+/** The images that have a command list of their own. */
+function ownListOf(perImage: readonly { readonly image: string }[]): SocketImageList {
+  const known = compiledOwn.get(perImage);
+  if (known !== undefined) return known;
+  const made = new SocketImageList(perImage.map(({ image }) => image));
+  compiledOwn.set(perImage, made);
   return made;
 }
 
@@ -87,24 +101,35 @@ export class SocketImages {
     this.#sources = sources;
   }
 
-  /** Whether a container of this image may mount the socket. */
+  /** Whether a container of this image may mount the socket, and whose command list holds for it. */
   async judge(image: StoredImage, settings: Settings): Promise<SocketImageVerdict> {
-    const { images, allowDerivedImages } = settings.enhancedContainerIsolation.dockerSocketMount.imageList;
-    const list = listOf(images);
+    const { imageList, perImage } = settings.enhancedContainerIsolation.dockerSocketMount;
+    const list = listOf(imageList.images);
     const warnings: string[] = [];
+    const ownEntry = async (...images: readonly Marks[]) => {
+      for (const marks of perImage.length === 0 ? [] : images) {
+        const commandEntry = (await this.#entryFor(marks, ownListOf(perImage), warnings))?.text;
+        if (commandEntry !== undefined) return { commandEntry };
+      }
+      return {};
+    };
     const entry = await this.#entryFor(image, list, warnings);
-    if (entry !== undefined) return { allowed: true, entry: entry.text, ...first(warnings) };
-    if (allowDerivedImages && !(await this.#isPublished(image, settings))) {
+    if (entry !== undefined) {
+      return { allowed: true, entry: entry.text, ...(await ownEntry(image)), ...first(warnings) };
+    }
+    if (imageList.allowDerivedImages && !(await this.#isPublished(image, settings))) {
       const parent = await this.#parentOf(image, list, warnings);
       if (parent !== undefined) {
-        return { allowed: true, entry: parent.entry, derivedFrom: parent.name, ...first(warnings) };
+        const { entry: text, name: derivedFrom, marks } = parent;
+        const own = await ownEntry(image, marks);
+        return { allowed: true, entry: text, ...own, derivedFrom, ...first(warnings) };
       }
     }
     return { allowed: false, ...first(warnings) };
   }
 
   async #entryFor(
-    { id, repoDigests }: Pick<StoredImage, 'id' | 'repoDigests'>,
+    { id, repoDigests }: Marks,
     list: SocketImageList,
     warnings: string[],
   ): Promise<ListEntry | undefined> {
@@ -170,12 +195,15 @@ export class SocketImages {
   }
 
   /**
-   * Whether a registry has the image: then it is somebody's image of its own, and not one that was built here. The
-   * containerd store gives local images digests too, so that the registry is asked; never one that may not be reached:
-   * nothing can have been pulled from there.
+   * Whether a registry has the image: then it is somebody's image of its own, and not one that was built here. With
+   * overlay2 only a pull or a push gives an image a digest of a repository, which is another one than its id. The
+   * containerd store gives one to local images as well, so that the registry is asked; never one that may not be
+   * reached: nothing can have been pulled from there.
    */
-  async #isPublished({ repoDigests }: StoredImage, settings: Settings): Promise<boolean> {
-    for (const { reference } of ownDigests(repoDigests)) {
+  async #isPublished({ id, repoDigests }: StoredImage, settings: Settings): Promise<boolean> {
+    const digests = ownDigests(repoDigests);
+    if (digests.some(({ digest }) => digest !== id)) return true;
+    for (const { reference } of digests) {
       const reachable = judgeRegistry(reference, 'pull', enforcedLists(settings)) === undefined;
       if (reachable && (await this.#sources.lookUp(reference))?.manifest !== undefined) return true;
     }
@@ -187,7 +215,7 @@ export class SocketImages {
     image: StoredImage,
     list: SocketImageList,
     warnings: string[],
-  ): Promise<{ readonly entry: string; readonly name: string } | undefined> {
+  ): Promise<{ readonly entry: string; readonly name: string; readonly marks: Marks } | undefined> {
     if (image.layers.length === 0) return undefined;
     for (const candidate of await this.#sources.images()) {
       const name = meantName(candidate, list);
@@ -196,7 +224,7 @@ export class SocketImages {
       if (layers === undefined || !beginsWith(image.layers, layers)) continue;
       const entry = await this.#entryFor(candidate, list, warnings);
       // `*` says nothing about where an image comes from.
-      if (entry !== undefined && entry.kind !== 'any') return { entry: entry.text, name };
+      if (entry !== undefined && entry.kind !== 'any') return { entry: entry.text, name, marks: candidate };
     }
     return undefined;
   }

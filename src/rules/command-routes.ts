@@ -2,6 +2,7 @@
  * Which Engine API endpoints a docker command uses: the names of `docker --help` and the groups of Docker Desktop's
  * command list. Docker facts only.
  */
+import type { CommandList } from '../settings/schema.js';
 
 const container = (verb: string) => [`container.${verb}`];
 
@@ -78,6 +79,11 @@ const commands: ReadonlyMap<string, readonly string[]> = new Map<string, readonl
   ['wait', container('wait')],
 ]);
 
+/** What a command is, where it uses more than that: denying `run` doesn't deny `inspect` or `rm`. */
+const cores: ReadonlyMap<string, readonly string[]> = new Map([
+  ['run', ['create', 'start'].flatMap(container)],
+]);
+
 /** Groups: everything whose route begins with one of these. */
 const groups: ReadonlyMap<string, readonly string[]> = new Map([
   ['container', ['container.', 'exec.', 'checkpoint.', 'image.commit']],
@@ -110,17 +116,23 @@ export interface CommandUse {
 
 /**
  * Whether a name of a command list covers a request. Groups may be written `container`, `container*` or `containers`.
+ * @param type of the list: an allowed command has everything that it uses, a denied one loses what it is
  */
-export function commandCovers(name: string, { route, imports }: CommandUse): boolean {
+export function commandCovers(
+  name: string,
+  { route, imports }: CommandUse,
+  type: CommandList['type'] = 'allow',
+): boolean {
   const plain = name.trim().toLowerCase();
   const bare = plain.replace(/\*+$/, '');
   if (bare === 'import') return route === 'image.pull' && imports;
   if (bare === 'pull' && route === 'image.pull') return !imports;
-  const command = commands.get(bare);
+  const command = (type === 'deny' ? cores.get(bare) : undefined) ?? commands.get(bare);
   // `volume*` and `volume` mean the whole group; `build` and `build*` are the same.
   const group = groups.get(bare) ?? groups.get(bare.replace(/s$/, ''));
+  // What makes an image of a container is `docker container commit`, and no command of `docker image`.
   const inGroup = group?.some((prefix) =>
-    prefix.endsWith('.') ? route.startsWith(prefix) : route === prefix,
+    prefix.endsWith('.') ? route.startsWith(prefix) && route !== 'image.commit' : route === prefix,
   );
   return command?.includes(route) === true || (inGroup === true && bare !== 'images');
 }

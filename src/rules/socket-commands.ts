@@ -6,10 +6,8 @@
 
 import { stringifyQuery } from '../engine/query.js';
 import { canonicalPath } from '../engine/routes.js';
-import { pushes } from '../registry/buildkit/exchange.js';
-import type { CommandList } from '../settings/schema.js';
-import { readBuildOutputs } from './build-outputs.js';
-import { type CommandUse, commandCovers, openRoutes } from './command-routes.js';
+import { callersImage, isBlocked, mayNotPush } from './command-lists.js';
+import { openRoutes } from './command-routes.js';
 import { findingsOf } from './finding.js';
 import type { Facts, Finding, JudgedRequest, Need, Rule } from './rule.js';
 
@@ -53,47 +51,16 @@ function judgeContainer(request: JudgedRequest, facts: Facts): readonly Finding[
     return [deny('path', reason, 'Ask your administrators to list it in imageList.')];
   }
   const findings: Finding[] = image.warning === undefined ? [] : [warn('path', image.warning)];
-  return isBlocked(request, image.entry) ? [...findings, blocked(request)] : findings;
+  return isBlocked(request, image) ? [...findings, blocked(request)] : findings;
 }
 
-/** The list of the image's own entry, else the general one. */
-function commandList(request: JudgedRequest, entry: string | undefined): CommandList {
-  const { perImage, commandList: general } = request.settings.enhancedContainerIsolation.dockerSocketMount;
-  return perImage.find(({ image }) => image === entry)?.commandList ?? general;
-}
-
-function isBlocked(request: JudgedRequest, entry: string | undefined): boolean {
-  const route = request.route.name;
-  if (openRoutes.has(route)) return false;
-  const imports = (request.query.get('fromImage')?.[0] ?? '') === '';
-  const list = commandList(request, entry);
-  return blocks(list, { route, imports }) || (pushesBuild(request) && blocks(list, push));
-}
-
-const push: CommandUse = { route: 'image.push', imports: false };
-
-/** A build whose result goes to a registry is a push, and so is one of which that can't be told. */
-function pushesBuild(request: JudgedRequest): boolean {
-  if (request.route.name !== 'image.build') return false;
-  return readBuildOutputs(request)?.some(({ attributes }) => pushes(attributes)) ?? true;
-}
-
-function blocks({ type, commands }: CommandList, use: CommandUse): boolean {
-  const named = commands.some((name) => commandCovers(name, use));
-  return type === 'deny' ? named : !named;
-}
-
-/**
- * Why a container's build may not push: a build that pushes is a push. Where lists differ by image the strictest
- * counts, because a build's connection doesn't tell which entry its container has.
- */
+/** Why a container's build may not push, where it may not: a build that pushes is a push. */
 export function pushRefusal(
   request: JudgedRequest,
+  facts: Facts,
 ): { readonly text: string; readonly setting: string } | undefined {
-  if (request.caller.container === undefined) return undefined;
-  const { perImage, commandList: general } = request.settings.enhancedContainerIsolation.dockerSocketMount;
-  const lists = [general, ...perImage.map((entry) => entry.commandList)];
-  if (!lists.some((list) => blocks(list, push))) return undefined;
+  if (request.caller.container === undefined || !mayNotPush(request, callersImage(request, facts)))
+    return undefined;
   return { text: blockedText('push'), setting: `${setting}.commandList` };
 }
 

@@ -14,6 +14,11 @@ export const callerSchema = z.object({
   groups: z.array(id).readonly(),
   /** Full id of the container whose granted socket the request came through. */
   container: z.string().optional(),
+  /**
+   * Whose command lists hold for that container besides its own: entries of `perImage` for the containers that had it
+   * made, an empty one for the general list.
+   */
+  bounds: z.array(z.string()).readonly().optional(),
 });
 export type Caller = Readonly<z.infer<typeof callerSchema>>;
 

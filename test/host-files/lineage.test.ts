@@ -58,6 +58,12 @@ test.each([100_000, 100_999, 165_535])(
   },
 );
 
+test('a container’s process is bound by the lists of those that had the container made', () => {
+  const bounds = ['ryuk:*', ''];
+  const { lineage } = lineageOf(record('b', 0, { ...alice, container: 'a', bounds }));
+  expect(lineage.callerOf(peer(100_000))).toEqual({ ...alice, pid: 99, container: 'b', bounds });
+});
+
 test('a container that nobody of the host had made speaks for itself alone', () => {
   const { lineage } = lineageOf(record('b', 1, undefined));
   expect(lineage.callerOf(peer(165_536))).toEqual({ ...peer(165_536), container: 'b' });

@@ -18,6 +18,7 @@ function judge(
   images: readonly string[],
   world: World = {},
   allowDerivedImages = true,
+  perImage: readonly { readonly image: string }[] = [],
 ) {
   const sources: SocketImageSources = {
     lookUp: async (reference) => {
@@ -40,7 +41,9 @@ function judge(
     layers: async (id) => Object.values(world.stored ?? {}).find((one) => one.id === id)?.layers,
   };
   const settings = settingsSchema.parse({
-    enhancedContainerIsolation: { dockerSocketMount: { imageList: { images, allowDerivedImages } } },
+    enhancedContainerIsolation: {
+      dockerSocketMount: { imageList: { images, allowDerivedImages }, perImage },
+    },
   });
   const stored = { id: digest('9'), repoDigests: [], layers: [], ...image };
   return new SocketImages(sources).judge(stored, settings);
@@ -167,8 +170,17 @@ describe('images made on an allowed one', () => {
     });
   });
 
-  test('not when a registry has it: then it is an image of its own, and no local one', async () => {
+  test('not when it was pulled or pushed: only that gives a digest other than the id', async () => {
     const image = { layers: ['l1', 'l2', 'l3'], repoDigests: [`other.example/x@${digest('e')}`] };
+    // Whatever its registry says of it now.
+    expect((await judge(image, images, world)).allowed).toBe(false);
+    expect((await judge(image, images, { ...world, problem: 'no route' })).allowed).toBe(false);
+  });
+
+  test('not when a registry has it: then it is an image of its own, and no local one', async () => {
+    // The containerd store knows local images by a digest as well, which is their id.
+    const id = digest('e');
+    const image = { id, layers: ['l1', 'l2', 'l3'], repoDigests: [`other.example/x@${id}`] };
     expect((await judge(image, images, world)).allowed).toBe(true);
     const published = {
       ...world,
@@ -181,6 +193,58 @@ describe('images made on an allowed one', () => {
     expect((await judge({ layers: ['l1', 'l2', 'l3'] }, images, world, false)).allowed).toBe(false);
     const substituted = { ...world, stored: { 'registry.example/ci/x:1': { ...parent, repoDigests: [] } } };
     expect((await judge({ layers: ['l1', 'l2', 'l3'] }, images, substituted)).allowed).toBe(false);
+  });
+});
+
+describe('the command list of an image', () => {
+  const served = {
+    'registry.example/ci/x:1': digest('a'),
+    [`registry.example/ci/x@${digest('a')}`]: digest('a'),
+  };
+  const lists = (...entries: string[]) => entries.map((image) => ({ image }));
+
+  test.each<[string, readonly string[], readonly string[], string | undefined]>([
+    [
+      'the listed entry itself',
+      ['registry.example/ci/x:1'],
+      ['registry.example/ci/x:1'],
+      'registry.example/ci/x:1',
+    ],
+    [
+      'a narrower one than a glob',
+      ['registry.example/**'],
+      ['registry.example/ci/x:1'],
+      'registry.example/ci/x:1',
+    ],
+    ['one beside any image', ['*'], ['registry.example/ci/x:*'], 'registry.example/ci/x:*'],
+    [
+      'the first one of two',
+      ['*'],
+      ['registry.example/**', 'registry.example/ci/x:1'],
+      'registry.example/**',
+    ],
+    ['another name', ['*'], ['registry.example/ci/y:*'], undefined],
+    ['another digest than the registry’s', ['*'], ['registry.example/ci/x:2'], undefined],
+  ])('%s', async (_title, images, perImage, commandEntry) => {
+    const verdict = await judge(own, images, { served }, true, lists(...perImage));
+    expect(verdict).toMatchObject({ allowed: true });
+    expect('commandEntry' in verdict ? verdict.commandEntry : undefined).toBe(commandEntry);
+  });
+
+  test('that of the image that it was built on, where it has none', async () => {
+    const parent = { id: digest('7'), repoDigests: own.repoDigests, layers: ['l1'] };
+    const world = { served, stored: { 'registry.example/ci/x:1': parent } };
+    const derived = { layers: ['l1', 'l2'] };
+    const images = ['registry.example/ci/x:1'];
+    expect(await judge(derived, images, world, true, lists(images[0] ?? ''))).toMatchObject({
+      commandEntry: images[0],
+    });
+    const both = lists(images[0] ?? '', digest('9'));
+    expect(await judge(derived, images, world, true, both)).toMatchObject({ commandEntry: digest('9') });
+  });
+
+  test('gives no image the socket', async () => {
+    expect((await judge(own, [], { served }, true, lists('*'))).allowed).toBe(false);
   });
 });
 

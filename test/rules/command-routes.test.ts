@@ -24,6 +24,9 @@ test.each([
   ['cp', 'container.archive-put', true],
   ['exec', 'exec.start', true],
   ['container*', 'image.commit', true],
+  ['image*', 'image.commit', false],
+  ['run', 'container.create', true],
+  ['run', 'container.inspect', true],
   ['ps', 'container.inspect', false],
   ['rm', 'container.delete', true],
   ['rmi', 'container.delete', false],
@@ -31,6 +34,13 @@ test.each([
   ['*', 'container.list', false],
 ])('%s and %s', (name, route, expected) => {
   expect(commandCovers(name, { route, imports: false })).toBe(expected);
+});
+
+test('denying `run` denies making and starting containers, and nothing else', () => {
+  const denied = routes
+    .map(({ name }) => name)
+    .filter((route) => commandCovers('run', { route, imports: false }, 'deny'));
+  expect(denied.sort()).toEqual(['container.create', 'container.start']);
 });
 
 test('names that mean nothing can be told', () => {

@@ -109,7 +109,13 @@ export const fixtureSchema = z.strictObject({
   socketImages: z
     .record(
       z.string(),
-      z.object({ allowed: z.boolean(), entry: z.string().optional(), warning: z.string().optional() }),
+      z.object({
+        allowed: z.boolean(),
+        entry: z.string().optional(),
+        commandEntry: z.string().optional(),
+        digests: z.array(z.string()).optional(),
+        warning: z.string().optional(),
+      }),
     )
     .default({}),
   stoppedContainers: z.array(z.string()).optional(),
@@ -284,13 +290,15 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
       if (!known({ kind: 'socket-image', ref })) return undefined;
       const found = fixture.socketImages[ref];
       if (found === undefined) return undefined;
-      const { allowed, entry, warning } = found;
+      const { allowed, entry, commandEntry, digests, warning } = found;
       return {
         imageId: 'sha256:judged',
         allowed,
         ...(entry === undefined ? {} : { entry }),
         ...(warning === undefined ? {} : { warning }),
         socket: { path: '/var/lib/cofferdam/sockets/docker.sock', device: '2049', inode: '99' },
+        ...(commandEntry === undefined ? {} : { commandEntry }),
+        ...(digests === undefined ? {} : { digests }),
       };
     },
     ...(fixture.stoppedContainers === undefined ? {} : { stoppedContainers: fixture.stoppedContainers }),

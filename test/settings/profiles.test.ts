@@ -71,7 +71,7 @@ function facts(settings: Settings, asked: Asked): Facts {
       return {
         imageId: `sha256:${'d'.repeat(64)}`,
         allowed: entry !== undefined,
-        ...(entry === undefined ? {} : { entry }),
+        ...(entry === undefined ? {} : { entry, commandEntry: entry }),
         socket: { path: '/run/cofferdam/containers/docker.sock', device: '1', inode: '3' },
       };
     },
