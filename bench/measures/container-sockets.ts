@@ -3,7 +3,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import koffi from 'koffi';
+import { z } from 'zod';
 import { mustRun } from '../../src/engine/embedded/command.js';
+import { requestOverSocket } from '../../src/system/unix-http.js';
 import { ratio, value } from '../goals.js';
 import type { Measure } from '../measure.js';
 import { residentKibibytes } from '../process-cost.js';
@@ -103,39 +105,69 @@ export const containerSocket: Measure = {
   },
 };
 
-const holders = 25;
+const holders = 500;
 
+const createdSchema = z.object({ Id: z.string() });
+const rangeSchema = z.object({ range: z.object({ base: z.number() }) });
+
+/** Makes a container that holds the socket, without starting it; gives its id and the user that its root is. */
+async function createdHolder({ cofferdam }: RealStage): Promise<{ id: string; user: number }> {
+  const answer = await requestOverSocket(cofferdam.socket, {
+    ...{ method: 'POST', path: '/containers/create', contentType: 'application/json' },
+    body: JSON.stringify({
+      ...{ Image: 'busybox', Cmd: ['sleep', '100000'] },
+      HostConfig: { NetworkMode: 'none', Binds: [grant[1]] },
+    }),
+  });
+  const { Id } = createdSchema.parse(JSON.parse(answer.body.toString()));
+  const record = readFileSync(join(cofferdam.stateDir, 'ledger/containers', Id), 'utf8');
+  return { id: Id, user: rangeSchema.parse(JSON.parse(record)).range.base };
+}
+
+/**
+ * What the daemon needs for containers that hold the socket. Their own processes are the engine's matter: the kernel
+ * tells who connects by the user's id alone, so that the connections here are the containers' without one.
+ */
 export const containerSocketMemory: Measure = {
   name: 'socket-memory',
-  title: `resident memory of the daemon for each of ${holders} containers with a connection to their Docker socket`,
+  title: `resident memory of the daemon for each of ${holders} containers that hold a Docker socket, and with an idle connection to it`,
   unit: 'KiB',
   better: 'lower',
   rounds: 1,
-  goals: [{ what: 'a container', figure: value('cofferdam'), unit: 'KiB', side: 'at most', must: 1024 }],
+  goals: [
+    { what: 'a container', figure: value('granted'), unit: 'KiB', side: 'at most', must: 1024 },
+    { what: 'a container, connected', figure: value('connected'), unit: 'KiB', side: 'at most', must: 1024 },
+  ],
   async prepare(stage) {
     const real = await stage.real();
     const restore = await grantToAll(real);
     const socket = await reachable(stage);
     const daemon = [real.cofferdam.pid ?? 0];
+    // Until V8 has given back what the start needed.
+    await sleep(20_000);
     const before = residentKibibytes(daemon);
-    const made: string[] = [];
+    const each = async (): Promise<number> => {
+      await sleep(10_000);
+      return (residentKibibytes(daemon) - before) / holders;
+    };
+    const made: { id: string; user: number }[] = [];
+    for (let count = 0; count < holders; count += 1) made.push(await createdHolder(real));
+    const granted = await each();
     const open: KeepAlive[] = [];
-    for (let count = 0; count < holders; count += 1) {
-      const { id, user } = await holder(real);
-      made.push(id);
+    for (const { user } of made) {
       const connection = await connectAs(user, socket);
       await connection.ask();
       open.push(connection);
     }
-    await sleep(3_000);
-    const each = (residentKibibytes(daemon) - before) / holders;
+    const connected = await each();
     return [
+      { name: 'granted', sample: async () => ({ value: granted }) },
       {
-        name: 'cofferdam',
-        sample: async () => ({ value: each }),
+        name: 'connected',
+        sample: async () => ({ value: connected }),
         async close() {
           for (const connection of open) connection.close();
-          await real.engine.cli.must('rm', '--force', ...made);
+          await real.engine.cli.must('rm', '--force', ...made.map(({ id }) => id));
           await restore();
         },
       },

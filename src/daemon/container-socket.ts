@@ -34,7 +34,8 @@ export class ContainerSocket {
   readonly #registries = new RegistryClient();
   readonly #images: SocketImages;
   readonly #layers = new Map<string, readonly string[]>();
-  readonly #verdicts = new WeakMap<Settings, Map<string, TimedVerdict>>();
+  readonly #verdicts = new WeakMap<Settings, WeakMap<StoredImage, TimedVerdict>>();
+  #socket: SocketImageFacts['socket'] | undefined;
 
   /**
    * Makes the socket's folder, which nobody but root can enter.
@@ -55,30 +56,39 @@ export class ContainerSocket {
   }
 
   /**
-   * Whether containers of an image may mount the socket; undefined when there is no such image.
+   * Whether containers of an image in the engine's store may mount the socket.
    * @throws EngineError when the engine is away
    */
-  async judge(reference: string, settings: Settings): Promise<SocketImageFacts | undefined> {
-    const image = stored(await this.#client.inspectImage(reference));
-    if (image === undefined) return undefined;
+  async judge(image: StoredImage, settings: Settings): Promise<SocketImageFacts> {
     const verdict = await this.#verdict(image, settings);
-    const { dev, ino } = statSync(this.path, { bigint: true });
-    const socket = { path: this.path, device: dev.toString(), inode: ino.toString() };
-    return { imageId: image.id, digests: image.repoDigests, ...verdict, socket };
+    this.#socket ??= this.#ownSocket();
+    return { imageId: image.id, digests: image.repoDigests, ...verdict, socket: this.#socket };
+  }
+
+  /** The same for the image of a container; undefined when there is none of the two. @throws EngineError as `judge` */
+  async judgeContainer(containerId: string, settings: Settings): Promise<SocketImageFacts | undefined> {
+    const container = await this.#client.inspectContainer(containerId);
+    const image = container && stored(await this.#client.inspectImage(container.Image));
+    return image && this.judge(image, settings);
   }
 
   /** Each request over the socket asks for the same image: its verdict holds for a moment, under the same settings. */
   async #verdict(image: StoredImage, settings: Settings): Promise<SocketImageVerdict> {
-    const key = JSON.stringify([image.id, image.repoDigests]);
-    const known = this.#verdicts.get(settings)?.get(key);
+    const known = this.#verdicts.get(settings)?.get(image);
     if (known !== undefined && Date.now() < known.until) return known.verdict;
     const verdict = await this.#images.judge(image, settings);
     // A refusal is looked at anew each time: the next pull may be what was missing.
     if (!verdict.allowed) return verdict;
-    const verdicts = this.#verdicts.get(settings) ?? new Map<string, TimedVerdict>();
-    verdicts.set(key, { verdict, until: Date.now() + verdictMilliseconds });
+    const verdicts = this.#verdicts.get(settings) ?? new WeakMap<StoredImage, TimedVerdict>();
+    verdicts.set(image, { verdict, until: Date.now() + verdictMilliseconds });
     this.#verdicts.set(settings, verdicts);
     return verdict;
+  }
+
+  /** It listens before anybody can ask for it, and nobody but this daemon can exchange it while it runs. */
+  #ownSocket(): SocketImageFacts['socket'] {
+    const { dev, ino } = statSync(this.path, { bigint: true });
+    return { path: this.path, device: dev.toString(), inode: ino.toString() };
   }
 
   async #listed(): Promise<readonly ListedImage[]> {

@@ -154,9 +154,10 @@ export class Daemon {
     });
     const proxy = this.#proxy;
     const revocation = new SocketRevocation({
-      ...{ settings, client, containerSocket, audit, log },
-      records: () => ledger.list(),
-      disconnect: (containerId) => proxy.disconnect(containerId),
+      ...{ settings, audit, log },
+      records: () => ledger.survey().containers,
+      imageOf: (containerId, now) => containerSocket.judgeContainer(containerId, now),
+      disconnect: (containerId, which) => proxy.disconnect(containerId, which),
     });
     this.#undo.push(() => revocation.close());
     const control = await this.#control(this.#proxy, audit, metrics);
@@ -193,7 +194,7 @@ export class Daemon {
         const { hostFiles, filesharingAllowedDirectories } = request.settings;
         return hostPaths.lookUp(path, request.caller, hostFiles, filesharingAllowedDirectories);
       },
-      socketImage: (reference, request) => containerSocket.judge(reference, request.settings),
+      socketImage: (image, request) => containerSocket.judge(image, request.settings),
     });
   }
 

@@ -1,22 +1,25 @@
 /**
- * Takes the Docker socket from containers whose image the settings don't allow any more: each new request of theirs
- * is refused by the rules, and what is under way (attached streams, events, builds) is ended here. It must never wait
- * for a request to come.
+ * Takes the Docker socket from containers whose image the settings don't allow any more, and ends what their command
+ * list doesn't allow any more: each new request of theirs is refused by the rules, and what is under way (attached
+ * streams, events, builds) is ended here. It must never wait for a request to come, nor leave a connection open
+ * because it couldn't tell.
  */
 import type { Logger } from 'pino';
 import type { Audit } from '../audit/sink.js';
-import type { EngineClient } from '../engine/client.js';
+import type { SocketImageFacts } from '../engine/fact-types.js';
+import { mustEnd } from '../rules/command-lists.js';
+import type { JudgedRequest } from '../rules/rule.js';
+import type { Settings } from '../settings/schema.js';
 import type { SettingsHolder } from '../settings/watch.js';
 import type { ContainerRecord } from '../uid-allocator/record.js';
-import type { ContainerSocket } from './container-socket.js';
 
 export interface RevocationPlace {
-  readonly settings: SettingsHolder;
+  readonly settings: Pick<SettingsHolder, 'current' | 'generation' | 'onChange'>;
   readonly records: () => readonly ContainerRecord[];
-  readonly client: Pick<EngineClient, 'inspectContainer'>;
-  readonly containerSocket: Pick<ContainerSocket, 'judge'>;
-  /** Ends every connection of a container. */
-  readonly disconnect: (containerId: string) => void;
+  /** What the settings say of the image of a container; undefined when there is no such container or image. */
+  readonly imageOf: (containerId: string, settings: Settings) => Promise<SocketImageFacts | undefined>;
+  /** Ends connections of a container: every one, or those whose request is meant. */
+  readonly disconnect: (containerId: string, which?: (asked: JudgedRequest) => boolean) => void;
   readonly audit: Pick<Audit, 'record'>;
   readonly log: Pick<Logger, 'error'>;
 }
@@ -29,8 +32,10 @@ export class SocketRevocation {
   /** Begins to look at each change of the settings. */
   constructor(place: RevocationPlace) {
     this.#place = place;
-    this.#forgetSettings = place.settings.onChange((_settings, changes) => {
-      if (changes.some((line) => line.includes('dockerSocketMount'))) void this.#look();
+    this.#forgetSettings = place.settings.onChange(() => {
+      this.#look().catch((error: unknown) =>
+        place.log.error({ err: error }, 'who holds a Docker socket is not known'),
+      );
     });
   }
 
@@ -39,27 +44,28 @@ export class SocketRevocation {
   }
 
   async #look(): Promise<void> {
-    const { records, client, log } = this.#place;
+    const { records, disconnect, log } = this.#place;
     for (const { id, socketGrant } of records()) {
       if (!socketGrant) continue;
       try {
-        const container = await client.inspectContainer(id);
-        if (container === undefined) continue;
-        if (await this.#isAllowed(container.Image)) this.#revoked.delete(id);
-        else this.#revoke(id);
+        await this.#lookAt(id);
       } catch (error) {
-        // The engine is away: nobody can use it either, and new requests are judged on their own.
+        // New requests are judged on their own, once it is known.
+        disconnect(id);
         log.error(
           { err: error, container: id },
-          'whether a container may keep its Docker socket is not known',
+          'whether a container may keep its Docker socket is not known: its connections are ended',
         );
       }
     }
   }
 
-  async #isAllowed(imageId: string): Promise<boolean> {
-    const { containerSocket, settings } = this.#place;
-    return (await containerSocket.judge(imageId, settings.current))?.allowed === true;
+  async #lookAt(id: string): Promise<void> {
+    const { imageOf, settings, disconnect } = this.#place;
+    const image = await imageOf(id, settings.current);
+    if (image?.allowed !== true) return this.#revoke(id);
+    this.#revoked.delete(id);
+    disconnect(id, (asked) => mustEnd({ ...asked, settings: settings.current }, image));
   }
 
   #revoke(id: string): void {

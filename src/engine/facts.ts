@@ -46,7 +46,7 @@ export interface FactSourceOptions<Request extends object> {
   /** Resolves a host path with the eyes of the request's caller. */
   readonly resolvePath: (path: string, request: Request) => PathFacts;
   /** Judges an image by the list of those that may mount the socket; absent where no socket is granted. */
-  readonly socketImage?: (ref: string, request: Request) => Promise<SocketImageFacts | undefined>;
+  readonly socketImage?: (image: ImageFacts, request: Request) => Promise<SocketImageFacts>;
 }
 
 /** Which requests change which objects, so that what is known of them doesn't hold. */
@@ -197,7 +197,7 @@ export class FactSource<Request extends object> {
       case 'image':
         return facts.images.once(
           need.ref,
-          () => memories.image.find(need.ref, async () => imageFacts(await client.inspectImage(need.ref))),
+          () => this.#image(need.ref),
           ({ id }) => id,
         );
       case 'volume':
@@ -222,7 +222,7 @@ export class FactSource<Request extends object> {
       case 'socket-image':
         return facts.socketImages.once(
           need.ref,
-          async () => await this.#options.socketImage?.(need.ref, request),
+          () => this.#socketImage(need.ref, request),
           ({ imageId }) => imageId,
         );
       case 'stopped-containers':
@@ -238,6 +238,16 @@ export class FactSource<Request extends object> {
           facts.inSwarm = !['', 'inactive'].includes(Swarm?.LocalNodeState ?? '');
         });
     }
+  }
+
+  #image(reference: string): Promise<ImageFacts | undefined> {
+    const { client } = this.#options;
+    return this.#memories.image.find(reference, async () => imageFacts(await client.inspectImage(reference)));
+  }
+
+  async #socketImage(reference: string, request: Request): Promise<SocketImageFacts | undefined> {
+    const image = await this.#image(reference);
+    return image && this.#options.socketImage?.(image, request);
   }
 
   async #container(reference: string): Promise<ContainerFacts | undefined> {

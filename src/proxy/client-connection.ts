@@ -7,6 +7,7 @@
  *                       └──malformed──▶ refused, closing    └──hijacked──▶ tunnel: the socket is somebody else's
  */
 import type { Socket } from 'node:net';
+import type { JudgedRequest } from '../rules/rule.js';
 import { processName } from '../system/process-identity.js';
 import type { Caller } from '../uid-allocator/record.js';
 import { writeBufferBytes } from './engine-connection.js';
@@ -57,6 +58,8 @@ export class ClientConnection implements BytesTaker {
   #tunnel = false;
   #endTunnel: (() => void) | undefined;
   #requested = false;
+  /** What led to the tunnel. */
+  #tunnelled: JudgedRequest | undefined;
 
   /**
    * @param accepted the socket as it was accepted, paused: it is taken over
@@ -84,6 +87,11 @@ export class ClientConnection implements BytesTaker {
     if (this.#tunnel) return 'tunnel';
     if (this.#exchange === undefined) return 'idle';
     return this.#exchange.findings.routed?.route.answer === 'stream' ? 'stream' : 'request';
+  }
+
+  /** The request that is under way, or became a tunnel. */
+  get asked(): JudgedRequest | undefined {
+    return this.#exchange?.findings.asked ?? this.#tunnelled;
   }
 
   /** Ends the connection once the answers under way are written. */
@@ -121,6 +129,7 @@ export class ClientConnection implements BytesTaker {
   /** Hands the socket over for a tunnel, paused. */
   takeOver(): ClientEnd {
     this.#tunnel = true;
+    this.#tunnelled = this.#exchange?.findings.asked;
     this.#exchange = undefined;
     this.socket.off('end', this.#onEnd);
     this.socket.off('drain', this.#onDrain);

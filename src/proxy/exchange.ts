@@ -3,6 +3,7 @@
  * answered once, and never into the middle of another answer.
  */
 import type { Verdict } from '../rules/evaluate.js';
+import type { JudgedRequest } from '../rules/rule.js';
 import type { Caller } from '../uid-allocator/record.js';
 import type { ClientConnection } from './client-connection.js';
 import { ProxyError } from './errors.js';
@@ -105,6 +106,8 @@ export class Exchange {
 /** What becomes known of a request on its way, for its record. */
 export interface Findings {
   routed?: RoutedRequest;
+  /** The request as it was judged, or is being. */
+  asked?: JudgedRequest;
   verdict?: Verdict;
   /** The image that the request names, in full. */
   image?: string;

@@ -32,6 +32,7 @@ export async function handle(exchange: Exchange, proxy: ProxyContext): Promise<v
 
     // lookup, evaluate, apply: the request as the engine is to get it, or a refusal
     const asked = describeRequest(exchange, routed, json, engine, proxy);
+    exchange.findings.asked = asked;
     turn = proxy.volumeTurns.begin(asked);
     if (turn?.awaited !== undefined) await turn.awaited;
     const allowed = await judge(exchange, asked, proxy);

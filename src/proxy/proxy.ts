@@ -49,8 +49,11 @@ export interface ProxyOptions {
 }
 
 export interface RunningProxy {
-  /** Ends every connection of a container, whatever is under way on it. */
-  disconnect(containerId: string): void;
+  /**
+   * Ends connections of a container, whatever is under way on them.
+   * @param which of them, by their request; absent: every one
+   */
+  disconnect(containerId: string, which?: (asked: JudgedRequest) => boolean): void;
   /** Paths of the listening sockets. */
   readonly sockets: readonly string[];
   /** How many clients' connections are open, by what they are used for. */
@@ -140,9 +143,10 @@ class SocketProxy implements RunningProxy, ClientConnectionOwner, ProxyContext {
     return this.#options.callerOf?.(peer) ?? peer;
   }
 
-  disconnect(containerId: string): void {
-    for (const { caller, socket } of this.#connections) {
-      if (caller.container === containerId) socket.destroy();
+  disconnect(containerId: string, which?: (asked: JudgedRequest) => boolean): void {
+    for (const { caller, asked, socket } of this.#connections) {
+      if (caller.container !== containerId) continue;
+      if (which === undefined || (asked !== undefined && which(asked))) socket.destroy();
     }
   }
 
