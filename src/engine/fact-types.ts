@@ -61,6 +61,8 @@ export interface MountFacts {
   readonly name?: string;
   readonly driver?: string;
   readonly writable: boolean;
+  /** Present for the granted Docker socket: a file of cofferdam's, and none of the host's that a caller has a right to. */
+  readonly ownSocket?: true;
 }
 
 export interface ContainerFacts {
@@ -147,10 +149,10 @@ export interface SocketImageFacts {
   readonly allowed: boolean;
   /** The list's entry that allows it. */
   readonly entry?: string;
-  /** Where it is allowed because it was built on a listed image: that one's name. */
-  readonly derivedFrom?: string;
   /** The entry of `perImage` whose command list holds for it; absent where it is the general one. */
   readonly commandEntry?: string;
+  /** Where it is allowed because it was built on a listed image: that one's name. */
+  readonly derivedFrom?: string;
   /** What the administrator should know: a registry that can't be reached. */
   readonly warning?: string;
   /** The socket that such containers get in place of the engine's. */

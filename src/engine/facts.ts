@@ -6,6 +6,7 @@
  * request is sent until it has ended. Names of containers are never remembered: renaming them is too easy. Whether a
  * container is isolated, and whose it is, comes from the ledger each time.
  */
+import { posix } from 'node:path';
 import type { EngineClient } from './client.js';
 import type {
   ContainerInspect,
@@ -35,6 +36,8 @@ import { readHostRoutes } from './host-routes.js';
 export interface LedgerFacts {
   readonly caller?: ContainerOwner | undefined;
   readonly socketGrant: boolean;
+  /** What was approved for it; `ownSocket` marks the granted Docker socket. */
+  readonly mounts?: readonly { readonly destination: string; readonly ownSocket?: boolean | undefined }[];
 }
 
 export interface FactSourceOptions<Request extends object> {
@@ -258,6 +261,8 @@ export class FactSource<Request extends object> {
       : await inspect();
     if (found === undefined) return undefined;
     const record = ledgerRead(found.Id);
+    const sockets = record?.mounts?.filter(({ ownSocket }) => ownSocket === true) ?? [];
+    const isSocket = (path: string) => sockets.some(({ destination }) => posix.resolve(destination) === path);
     return {
       id: found.Id,
       name: found.Name.replace(/^\//, ''),
@@ -278,6 +283,7 @@ export class FactSource<Request extends object> {
         ...(mount.Name === '' ? {} : { name: mount.Name }),
         ...(mount.Driver === '' ? {} : { driver: mount.Driver }),
         writable: mount.RW,
+        ...(isSocket(mount.Destination) ? { ownSocket: true } : {}),
       })),
     };
   }

@@ -8,7 +8,7 @@ import type { ContainerFiles, RunningContainer } from '../container-files/contai
 import { packFile } from '../container-files/pack.js';
 import { NotReached, pathStatHeader, type ReachedFile } from '../container-files/reach.js';
 import { UnpackProblem } from '../container-files/unpack.js';
-import { holdsHostFiles } from '../rules/other-callers.js';
+import { holdsFiles, holdsHostFiles } from '../rules/other-callers.js';
 import type { Facts, JudgedRequest } from '../rules/rule.js';
 import { BodyStream } from './body-stream.js';
 import type { ProxyContext } from './context.js';
@@ -51,7 +51,8 @@ export async function carryOutFiles(
   const known = facts.container(asked);
   const hostFiles = known !== undefined && holdsHostFiles(known, facts);
   if (container === undefined) {
-    if (hostFiles && request.route.name.startsWith('container.archive')) throw stopped();
+    const files = known !== undefined && holdsFiles(known, facts);
+    if (files && request.route.name.startsWith('container.archive')) throw stopped();
     return undefined;
   }
   proxy.containerFiles.refresh(container, request.engine.dataRoot);

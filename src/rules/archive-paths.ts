@@ -5,7 +5,7 @@
  * While it runs, the proxy serves it in the container's own view; a stopped one has none.
  */
 import { findingsOf } from './finding.js';
-import { holdsHostFiles, namedVolumes } from './other-callers.js';
+import { holdsFiles, namedVolumes } from './other-callers.js';
 import type { Need, Rule } from './rule.js';
 
 const { deny } = findingsOf('archive-paths', 'hostFiles');
@@ -28,7 +28,7 @@ export const archivePaths: Rule = {
   },
   judge: ({ params }, facts) => {
     const container = facts.container(params['id'] ?? '');
-    if (container === undefined || !holdsHostFiles(container, facts)) return [];
+    if (container === undefined || !holdsFiles(container, facts)) return [];
     // Its own view of its files, with its own root's rights, is there while it runs.
     if (container.running && container.isolated) return [];
     const { name, isolated } = container;

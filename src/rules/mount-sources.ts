@@ -49,7 +49,6 @@ function sources(request: JudgedRequest, facts: Facts): readonly string[] {
   const blind = request.caller.uid === 0 && request.caller.container !== undefined;
   if (container?.isolated !== true || blind) return [];
   return container.mounts
-    .filter(({ type }) => type === 'bind')
-    .map(({ source }) => source)
-    .filter((source) => !(container.socketGranted && source.endsWith('/docker.sock')));
+    .filter(({ type, ownSocket }) => type === 'bind' && ownSocket !== true)
+    .map(({ source }) => source);
 }

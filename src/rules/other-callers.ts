@@ -24,10 +24,24 @@ const endingRoutes = [
   'network.disconnect',
 ] as const;
 
+/** Requests through which a container's files can be had. */
+const enteringRoutes: ReadonlySet<string> = new Set([
+  'container.create',
+  'container.attach',
+  'container.attach-websocket',
+  'container.archive-info',
+  'container.archive-get',
+  'container.archive-put',
+  'container.export',
+  'exec.create',
+  'exec.start',
+  'image.commit',
+]);
+
 export const otherCallers: Rule = {
   id: 'other-callers',
   summary:
-    'A container that holds one caller’s host files can’t be entered, read out, changed, started, ended or joined by another unprivileged caller; nor can a volume that is another user’s folder be removed.',
+    'A container that holds one caller’s host files can’t be entered, read out, changed, started, ended or joined by another unprivileged caller, nor root’s be entered by a container that root made; nor can a volume that is another user’s folder be removed.',
   setting: 'enhancedContainerIsolation.value',
   whenIsolationIsOff: 'rests',
   routes: [...workingRoutes, ...endingRoutes, 'container.create', 'image.build', 'volume.delete'],
@@ -46,7 +60,7 @@ export const otherCallers: Rule = {
       .map(({ field, container }) =>
         deny(
           field,
-          `the container ${container.name} holds host files of another user (uid ${container.owner?.uid ?? 'unknown'})`,
+          `the container ${container.name} holds host files of ${holderOf(request, container)}`,
           request.route.name === 'container.prune'
             ? 'Remove your own containers by their names.'
             : 'Ask that user, or make a container of your own.',
@@ -85,13 +99,28 @@ function judgeVolume(request: JudgedRequest, facts: Facts): readonly Finding[] {
 }
 
 function belongsToAnother(request: JudgedRequest, container: ContainerFacts, facts: Facts): boolean {
-  if (isRootCaller(request.caller) || container.owner === undefined) return false;
-  return container.owner.uid !== request.caller.uid && holdsHostFiles(container, facts);
+  const { caller, route } = request;
+  const { owner } = container;
+  if (isRootCaller(caller) || owner === undefined || !holdsHostFiles(container, facts)) return false;
+  if (owner.uid !== caller.uid) return true;
+  // A container that root made has nothing of root's on the host: what root itself mounted isn't its.
+  const rootsOwn = caller.uid === 0 && owner.container === undefined && container.id !== caller.container;
+  return rootsOwn && enteringRoutes.has(route.name);
 }
 
-/** True when a mount of the container leads to a host path: a bind, or a volume that is one. */
+function holderOf({ caller }: JudgedRequest, { owner }: ContainerFacts): string {
+  const uid = owner?.uid ?? 'unknown';
+  return uid === caller.uid ? `the host’s root (uid ${uid})` : `another user (uid ${uid})`;
+}
+
+/** True when a mount of the container leads to a host path: a bind, or a volume that is one; or to a Docker socket. */
 export function holdsHostFiles(container: ContainerFacts, facts: Facts): boolean {
-  if (container.mounts.some(({ type }) => type === 'bind')) return true;
+  return container.mounts.some(({ ownSocket }) => ownSocket === true) || holdsFiles(container, facts);
+}
+
+/** The same but for a granted Docker socket. */
+export function holdsFiles(container: ContainerFacts, facts: Facts): boolean {
+  if (container.mounts.some(({ type, ownSocket }) => type === 'bind' && ownSocket !== true)) return true;
   return namedVolumes(container).some((name) => {
     const volume = facts.volume(name);
     return volume !== undefined && bindDevice(volume.options) !== undefined;

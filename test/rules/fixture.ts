@@ -47,6 +47,7 @@ const containerSchema = z.object({
         name: z.string().optional(),
         driver: z.string().optional(),
         writable: z.boolean().default(true),
+        ownSocket: z.literal(true).optional(),
       }),
     )
     .default([]),
@@ -211,10 +212,11 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
         ...rest,
         id: found.id ?? `${ref}-full-id`,
         name: found.name ?? ref,
-        mounts: mounts.map(({ name, driver, ...mount }) => ({
+        mounts: mounts.map(({ name, driver, ownSocket, ...mount }) => ({
           ...mount,
           ...(name === undefined ? {} : { name }),
           ...(driver === undefined ? {} : { driver }),
+          ...(ownSocket === undefined ? {} : { ownSocket }),
         })),
         ...(owner === undefined ? {} : { owner }),
       };
@@ -295,10 +297,10 @@ export function factsOf(fixture: Fixture, needs: readonly Need[], unannounced: '
         imageId: 'sha256:judged',
         allowed,
         ...(entry === undefined ? {} : { entry }),
-        ...(warning === undefined ? {} : { warning }),
-        socket: { path: '/var/lib/cofferdam/sockets/docker.sock', device: '2049', inode: '99' },
         ...(commandEntry === undefined ? {} : { commandEntry }),
         ...(digests === undefined ? {} : { digests }),
+        ...(warning === undefined ? {} : { warning }),
+        socket: { path: '/var/lib/cofferdam/sockets/docker.sock', device: '2049', inode: '99' },
       };
     },
     ...(fixture.stoppedContainers === undefined ? {} : { stoppedContainers: fixture.stoppedContainers }),
