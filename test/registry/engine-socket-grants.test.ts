@@ -14,6 +14,7 @@ const kinds: readonly { readonly title: string; readonly options: EngineOptions 
   { title: '20.10', options: { version: '20.10' } },
 ];
 
+const kind = (name: string) => `application/vnd.docker.distribution.${name}+json`;
 const socket = '/var/run/docker.sock:/var/run/docker.sock';
 
 describe.each(kinds)('engine $title', ({ options }) => {
@@ -184,6 +185,35 @@ describe.each(kinds)('engine $title', ({ options }) => {
     const joined = await cofferdam.docker('run', '--rm', '--pid', 'container:lender', 'busybox', 'true');
     expect(joined.code).toBe(125);
     await cofferdam.cli.must('rm', '-f', 'lender');
+  });
+
+  test('an image of several platforms is known by its index, in whatever store', async () => {
+    const repository = `${registry.address}/ci/client`;
+    const address = `http://${registry.address}/v2/ci/client/manifests`;
+    const accept = [kind('manifest.v2'), 'application/vnd.oci.image.manifest.v1+json'].join(', ');
+    const manifest = await fetch(`${address}/1`, { headers: { accept } });
+    const child = {
+      mediaType: manifest.headers.get('content-type'),
+      digest: manifest.headers.get('docker-content-digest'),
+      size: (await manifest.arrayBuffer()).byteLength,
+      platform: { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch },
+    };
+    const mediaType = kind('manifest.list.v2');
+    const index = JSON.stringify({ schemaVersion: 2, mediaType, manifests: [child] });
+    const put = { method: 'PUT', headers: { 'content-type': mediaType }, body: index };
+    const made = await fetch(`${address}/several`, put);
+    expect(made.status).toBe(201);
+    await engine.cli.must('rmi', '-f', trusted);
+    await engine.cli.must('pull', `${repository}:several`);
+    const listed = [`${repository}:several`, `${repository}@${made.headers.get('docker-content-digest')}`];
+    for (const entry of listed) {
+      await settle([entry], { imageList: { images: [entry], allowDerivedImages: false } });
+      expect(`${entry} ${(await run(`${repository}:several`, 'docker', 'ps')).stderr}`).toBe(`${entry} `);
+    }
+    await settle([`${repository}@sha256:${'a'.repeat(64)}`]);
+    expect((await run(`${repository}:several`, 'true')).stderr).toContain('image is not in the allowed list');
+    await engine.cli.must('rmi', `${repository}:several`);
+    await engine.cli.must('pull', trusted);
   });
 
   test('a registry that is away: the last known digest counts', async () => {
