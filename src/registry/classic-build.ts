@@ -6,6 +6,7 @@
  */
 import { posix } from 'node:path';
 import type { Settings } from '../settings/schema.js';
+import { type ArchiveContent, ArchiveJudge } from './archive-judge.js';
 import {
   type DockerfileNeed,
   DockerfileUnsure,
@@ -15,9 +16,8 @@ import {
 } from './dockerfile.js';
 import { judgeRegistry, judgeUrl } from './policy.js';
 import { parseReference } from './reference.js';
-import type { SendPiece, StreamJudge, StreamRefusal } from './stream-judge.js';
+import type { StreamJudge, StreamRefusal } from './stream-judge.js';
 import { type TarEntry, TarProblem, TarReader } from './tar-reader.js';
-import { Unpacker } from './unpacker.js';
 
 /** What the judge needs to know about the build and the engine. */
 export interface ClassicBuildContext {
@@ -142,54 +142,26 @@ class ContextWatch {
   }
 }
 
-class ClassicBuildJudge implements StreamJudge {
+class BuildContext implements ArchiveContent {
+  readonly reader: TarReader;
   readonly #context: ClassicBuildContext;
   readonly #watch: ContextWatch;
-  readonly #reader: TarReader;
-  readonly #unpacker: Unpacker;
 
   constructor(context: ClassicBuildContext) {
     this.#context = context;
     this.#watch = new ContextWatch(context.dockerfile);
-    this.#reader = new TarReader(this.#watch);
-    this.#unpacker = new Unpacker(this.#reader, () => this.#inspect());
+    this.reader = new TarReader(this.#watch);
   }
 
-  replaceWith(send: SendPiece): void {
-    this.#unpacker.sendUnpacked(send);
+  refusalOf(error: unknown): StreamRefusal | undefined {
+    const unsure = error instanceof TarProblem || error instanceof DockerfileUnsure;
+    return unsure ? unsureRefusal(error.message) : undefined;
   }
 
-  get replaces(): boolean {
-    return this.#unpacker.replaces;
-  }
-
-  async chunk(bytes: Uint8Array): Promise<StreamRefusal | undefined> {
-    return this.#guarded(() => this.#unpacker.push(bytes));
-  }
-
-  async end(): Promise<StreamRefusal | undefined> {
-    return this.#guarded(() => this.#unpacker.end());
-  }
-
-  close(): void {
-    this.#unpacker.close();
-  }
-
-  async #guarded(step: () => Promise<StreamRefusal | undefined>): Promise<StreamRefusal | undefined> {
-    try {
-      return await step();
-    } catch (error) {
-      if (error instanceof TarProblem || error instanceof DockerfileUnsure)
-        return unsureRefusal(error.message);
-      throw error;
-    }
-  }
-
-  /** Judges what was read so far. */
-  async #inspect(): Promise<StreamRefusal | undefined> {
+  async inspect(): Promise<StreamRefusal | undefined> {
     const refused = await this.#judgeFound();
     if (refused !== undefined) return refused;
-    return this.#reader.ended && !this.#watch.seen
+    return this.reader.ended && !this.#watch.seen
       ? unsureRefusal('the context has no such Dockerfile')
       : undefined;
   }
@@ -205,5 +177,5 @@ class ClassicBuildJudge implements StreamJudge {
 
 /** A judge for the body of one classic build. @throws DockerfileUnsure when the Dockerfile's path is out of bounds */
 export function classicBuildJudge(context: ClassicBuildContext): StreamJudge {
-  return new ClassicBuildJudge(context);
+  return new ArchiveJudge(new BuildContext(context));
 }

@@ -6,10 +6,10 @@
  */
 import { posix } from 'node:path';
 import type { Settings } from '../settings/schema.js';
-import type { SendPiece, StreamJudge, StreamRefusal } from './stream-judge.js';
+import { type ArchiveContent, ArchiveJudge } from './archive-judge.js';
+import type { StreamJudge, StreamRefusal } from './stream-judge.js';
 import { type TarEntry, TarProblem, TarReader } from './tar-reader.js';
 import { isTrustedName, trustsNames } from './trusted-names.js';
-import { Unpacker } from './unpacker.js';
 
 /** Files by which engines of either image store learn an image's names. */
 const nameFiles: ReadonlySet<string> = new Set(['manifest.json', 'repositories', 'index.json']);
@@ -22,7 +22,7 @@ const setting = 'enhancedContainerIsolation.dockerSocketMount.imageList';
 /** The judge of an archive; absent while no name is trusted, and none needs guarding. */
 export function loadedImageJudgeFor(settings: Settings): StreamJudge | undefined {
   return settings.enhancedContainerIsolation.value && trustsNames(settings)
-    ? new LoadedImageJudge(settings)
+    ? new ArchiveJudge(new LoadedImage(settings))
     : undefined;
 }
 
@@ -51,46 +51,22 @@ class NameFiles {
   }
 }
 
-class LoadedImageJudge implements StreamJudge {
+class LoadedImage implements ArchiveContent {
+  readonly reader: TarReader;
   readonly #settings: Settings;
   readonly #files = new NameFiles();
-  readonly #unpacker = new Unpacker(new TarReader(this.#files), async () => this.#inspect());
 
   constructor(settings: Settings) {
     this.#settings = settings;
+    this.reader = new TarReader(this.#files);
   }
 
-  replaceWith(send: SendPiece): void {
-    this.#unpacker.sendUnpacked(send);
+  refusalOf(error: unknown): StreamRefusal | undefined {
+    if (!(error instanceof TarProblem)) return undefined;
+    return refusal(`the archive can't be read for sure: ${error.message}`);
   }
 
-  get replaces(): boolean {
-    return this.#unpacker.replaces;
-  }
-
-  chunk(bytes: Uint8Array): Promise<StreamRefusal | undefined> {
-    return this.#guarded(() => this.#unpacker.push(bytes));
-  }
-
-  end(): Promise<StreamRefusal | undefined> {
-    return this.#guarded(() => this.#unpacker.end());
-  }
-
-  close(): void {
-    this.#unpacker.close();
-  }
-
-  async #guarded(step: () => Promise<StreamRefusal | undefined>): Promise<StreamRefusal | undefined> {
-    try {
-      return await step();
-    } catch (error) {
-      if (!(error instanceof TarProblem)) throw error;
-      return refusal(`the archive can't be read for sure: ${error.message}`);
-    }
-  }
-
-  /** Judges the files that were read so far. */
-  #inspect(): StreamRefusal | undefined {
+  async inspect(): Promise<StreamRefusal | undefined> {
     for (const { file, text } of this.#files.found.splice(0)) {
       const name = namesIn(file, text).find((candidate) => isTrustedName(this.#settings, candidate));
       if (name !== undefined) return refusal(`the archive gives the name ${name} to an image`);

@@ -1,16 +1,25 @@
 /**
- * Reads an archive out of a body, whatever it is packed with. Plain and gzip archives go on as they came, each chunk
- * after what is in it was read. For the other packings the engine gets the unpacked archive, piece by piece: another
- * program unpacks them, and how much of a chunk it holds back can't be known, so that nothing else would do.
+ * Judges an archive while it streams by, whatever it is packed with. Plain and gzip archives go on as they came, each
+ * chunk after what is in it was read. For the other packings the engine gets the unpacked archive, piece by piece:
+ * another program unpacks them, and how much of a chunk it holds back can't be known, so that nothing else would do.
  */
 import { createGunzip, type Gunzip } from 'node:zlib';
-import type { SendPiece, StreamRefusal } from './stream-judge.js';
+import type { SendPiece, StreamJudge, StreamRefusal } from './stream-judge.js';
 import { TarProblem, type TarReader } from './tar-reader.js';
 import { type Packing, UnpackProgram } from './unpack-program.js';
 
-export class Unpacker {
-  readonly #reader: TarReader;
-  readonly #inspect: () => Promise<StreamRefusal | undefined>;
+/** What is looked for in an archive. */
+export interface ArchiveContent {
+  /** Reads the unpacked archive. */
+  readonly reader: TarReader;
+  /** Judges what the reader has found so far. */
+  inspect(): Promise<StreamRefusal | undefined>;
+  /** The refusal of an archive that can't be read for sure; undefined for an error that says something else. */
+  refusalOf(error: unknown): StreamRefusal | undefined;
+}
+
+export class ArchiveJudge implements StreamJudge {
+  readonly #content: ArchiveContent;
   #head: Buffer = Buffer.alloc(0);
   #send: SendPiece | undefined;
   #gunzip: Gunzip | undefined;
@@ -19,14 +28,11 @@ export class Unpacker {
   #problem: Error | undefined;
   #refusal: StreamRefusal | undefined;
 
-  /** @param inspect judges what the reader has found so far */
-  constructor(reader: TarReader, inspect: () => Promise<StreamRefusal | undefined>) {
-    this.#reader = reader;
-    this.#inspect = inspect;
+  constructor(content: ArchiveContent) {
+    this.#content = content;
   }
 
-  /** Lets unpacked archives be sent instead of what came. */
-  sendUnpacked(send: SendPiece): void {
+  replaceWith(send: SendPiece): void {
     this.#send = send;
   }
 
@@ -35,22 +41,20 @@ export class Unpacker {
     return this.#program !== undefined;
   }
 
-  /** Reads a chunk, and judges what it brought. @throws TarProblem */
-  async push(chunk: Uint8Array): Promise<StreamRefusal | undefined> {
-    if (this.#started) await this.#forward(chunk);
-    else {
-      this.#head = Buffer.concat([this.#head, chunk]);
+  chunk(bytes: Uint8Array): Promise<StreamRefusal | undefined> {
+    return this.#guarded(async () => {
+      if (this.#started) return this.#forward(bytes);
+      this.#head = Buffer.concat([this.#head, bytes]);
       // moby looks at the first ten bytes.
       if (this.#head.length >= 10) await this.#start();
-    }
-    return this.#outcome();
+    });
   }
 
-  /** The body is complete. @throws TarProblem */
-  async end(): Promise<StreamRefusal | undefined> {
-    if (!this.#started) await this.#start();
-    if (this.#program !== undefined) await this.#program.end();
-    return this.#outcome();
+  end(): Promise<StreamRefusal | undefined> {
+    return this.#guarded(async () => {
+      if (!this.#started) await this.#start();
+      if (this.#program !== undefined) await this.#program.end();
+    });
   }
 
   close(): void {
@@ -58,10 +62,21 @@ export class Unpacker {
     this.#program?.close();
   }
 
+  async #guarded(step: () => Promise<void>): Promise<StreamRefusal | undefined> {
+    try {
+      await step();
+      return await this.#outcome();
+    } catch (error) {
+      const refusal = this.#content.refusalOf(error);
+      if (refusal === undefined) throw error;
+      return refusal;
+    }
+  }
+
   async #outcome(): Promise<StreamRefusal | undefined> {
     if (this.#problem !== undefined) throw this.#problem;
     // What a program unpacks is judged as it comes, before it is sent.
-    return this.#program === undefined ? this.#inspect() : this.#refusal;
+    return this.#program === undefined ? this.#content.inspect() : this.#refusal;
   }
 
   async #start(): Promise<void> {
@@ -85,7 +100,7 @@ export class Unpacker {
     return new UnpackProgram(packing, async (piece) => {
       this.#read(piece);
       if (this.#problem !== undefined) return false;
-      this.#refusal = await this.#inspect();
+      this.#refusal = await this.#content.inspect();
       if (this.#refusal !== undefined) return false;
       await send(piece);
       return true;
@@ -95,7 +110,7 @@ export class Unpacker {
   #read(piece: Uint8Array): void {
     if (this.#problem !== undefined) return;
     try {
-      this.#reader.push(piece);
+      this.#content.reader.push(piece);
     } catch (error) {
       this.#problem = error instanceof Error ? error : new Error(String(error));
     }
@@ -105,7 +120,7 @@ export class Unpacker {
     if (this.#program !== undefined) return this.#program.write(chunk);
     const gunzip = this.#gunzip;
     if (gunzip === undefined) this.#read(chunk);
-    else if (this.#problem === undefined && !this.#reader.ended) {
+    else if (this.#problem === undefined && !this.#content.reader.ended) {
       await new Promise<void>((resolve) => {
         gunzip.once('error', () => resolve());
         gunzip.write(chunk, () => resolve());
