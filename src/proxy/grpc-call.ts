@@ -20,6 +20,9 @@ import type { Upstream } from './engine-http2.js';
 import type { GrpcWatcher } from './grpc.js';
 import { framed, MalformedMessage, MessageReader } from './grpc-messages.js';
 
+/** Names the build within which a call is made (buildkit `client/buildid`). */
+const buildIdField = 'buildkit-controlapi-buildid';
+
 /** Carries a call over, or answers it with a refusal. */
 export function carryCall(
   incoming: IncomingCall,
@@ -82,11 +85,16 @@ class Call {
   /** Each message is judged before the engine gets it, in its turn. */
   inspect(judge: GrpcJudge): void {
     const stream = this.#stream;
-    this.#status = (rawHeaders) => judge.status?.(rawHeaders) ?? rawHeaders;
+    this.#status = (rawHeaders) => {
+      const answer = judge.status?.(rawHeaders) ?? { rawHeaders };
+      if (answer.refusal !== undefined) this.#watcher.refused(this.path, answer.refusal);
+      return answer.rawHeaders;
+    };
     const reader = new MessageReader();
+    const build = String(this.#headers[buildIdField] ?? '');
     const judgeBytes = async (bytes: Buffer): Promise<void> => {
       for (const message of reader.push(bytes)) {
-        const verdict = await judge.message(this.path, message);
+        const verdict = await judge.message(this.path, message, build);
         if (stream.destroyed) return;
         if (verdict.kind === 'deny') {
           this.refuse(verdict);
@@ -114,10 +122,13 @@ class Call {
 
   #send(bytes: Buffer): Promise<void> {
     const request = this.#request ?? this.#open(false);
-    if (request === undefined || request.write(bytes)) return Promise.resolve();
+    if (request === undefined || request.write(bytes) || request.closed) return Promise.resolve();
     return new Promise((resolve) => {
-      request.once('drain', resolve);
-      request.once('close', resolve);
+      const goOn = () => {
+        request.off('drain', goOn).off('close', goOn);
+        resolve();
+      };
+      request.on('drain', goOn).on('close', goOn);
     });
   }
 
@@ -220,7 +231,8 @@ class Call {
 
 /** Header fields from their raw list, repeated ones as repeated fields. */
 function rebuildHeaders(rawHeaders: readonly string[]): OutgoingHttpHeaders {
-  const headers: Record<string, string | string[]> = {};
+  // Without a prototype: `constructor` and `__proto__` are names like any other.
+  const headers: Record<string, string | string[]> = Object.create(null);
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';
     const value = rawHeaders[index + 1] ?? '';

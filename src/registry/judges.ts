@@ -14,10 +14,16 @@ import { DockerfileUnsure } from './dockerfile.js';
 import { loadedImageJudgeFor } from './loaded-image.js';
 import type { StreamJudge } from './stream-judge.js';
 
+interface ImageNames {
+  readonly Id: string;
+  readonly RepoTags: readonly string[];
+  readonly RepoDigests: readonly string[];
+}
+
 /** The calls of the engine client that are used here. */
 export interface ImageSource {
-  /** Everything by which the images in the engine's store can be named. */
-  imageNames(): Promise<readonly string[]>;
+  /** The images in the engine's store, by their tags and repository digests. */
+  listImages(): Promise<readonly ImageNames[]>;
   get<Answer>(path: string, schema: z.ZodType<Answer>): Promise<Answer>;
 }
 
@@ -48,6 +54,31 @@ async function localImage(
   }
 }
 
+const storeSchema = z.object({ DriverStatus: z.array(z.array(z.string())).nullish() });
+
+/** Whether images are kept in containerd's store, where an image's id is the digest of its manifest. */
+async function keepsManifests(engine: ImageSource): Promise<boolean> {
+  const { DriverStatus } = await engine.get('/info', storeSchema);
+  return (DriverStatus ?? []).some(
+    ([name, value]) => name === 'driver-type' && value?.startsWith('io.containerd.snapshotter.'),
+  );
+}
+
+/** Every name by which BuildKit finds the engine's images in the store: by a tag and a digest at once, too. */
+async function localNames(engine: ImageSource): Promise<readonly string[]> {
+  const [images, manifests] = await Promise.all([engine.listImages(), keepsManifests(engine)]);
+  return images.flatMap(({ Id, RepoTags, RepoDigests }) => {
+    const pinned = RepoTags.flatMap((tagged) => {
+      if (manifests) return [`${tagged}@${Id}`];
+      const repository = tagged.slice(0, tagged.lastIndexOf(':'));
+      return RepoDigests.filter((named) => named.startsWith(`${repository}@`)).map(
+        (named) => tagged + named.slice(repository.length),
+      );
+    });
+    return [...RepoTags, ...RepoDigests, ...pinned];
+  });
+}
+
 /**
  * The judge of one connection to BuildKit (`build.grpc`).
  * @param pushRefusal why the client may not push, where it may not
@@ -61,7 +92,7 @@ export function grpcJudgeFor(
   return buildkitJudge({
     settings: () => enforcedLists(settings.current),
     engineVersion: request.engine.version,
-    localImages: () => engine.imageNames(),
+    localImages: () => localNames(engine),
     pushRefusal,
   });
 }

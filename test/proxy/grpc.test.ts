@@ -78,7 +78,9 @@ describe('a call that passes', () => {
       );
       stream.pipe(stream);
     });
-    const stream = client.request(call(method, { 'x-paths': ['one', 'two,three'], 'x-id': 'abc' }));
+    const stream = client.request(
+      call(method, { 'x-paths': ['one', 'two,three'], 'x-id': 'abc', constructor: 'plain' }),
+    );
     stream.write(framed(Buffer.from('first')));
     stream.end(framed(Buffer.from('second')));
     const outcome = await outcomeOf(stream);
@@ -95,6 +97,7 @@ describe('a call that passes', () => {
     });
     expect(outcome.code).toBe(constants.NGHTTP2_NO_ERROR);
     expect(seen.filter((_text, index) => seen[index - 1] === 'x-paths')).toEqual(['one', 'two,three']);
+    expect(seen.filter((_text, index) => seen[index - 1] === 'constructor')).toEqual(['plain']);
     expect(seen[seen.indexOf(':path') + 1]).toBe(method);
   });
 
@@ -229,6 +232,42 @@ describe('a call that is inspected', () => {
     expect(judged).toEqual([`${method} one`, `${method} two`, `${method} `]);
     expect(outcome.messages).toEqual(['one', 'TWO and more', '']);
     expect(outcome.trailers['grpc-status']).toBe('0');
+  });
+
+  it('may have any number of messages that the engine is slow to take', async () => {
+    const warnings: string[] = [];
+    const note = ({ name }: Error) => void warnings.push(name);
+    process.on('warning', note);
+    await start(echo, { method: () => 'inspect' });
+    const stream = client.request(call(method));
+    const message = framed(Buffer.alloc(1 << 18, 'x'));
+    let size = 0;
+    stream.on('data', (bytes: Buffer) => {
+      size += bytes.length;
+    });
+    for (let count = 0; count < 40; count++) stream.write(message);
+    stream.end();
+    await outcomeOf(stream);
+    process.off('warning', note);
+    expect(size).toBe(40 * message.length);
+    expect(warnings).toEqual([]);
+  });
+
+  it('is judged with the ref of the build that it belongs to', async () => {
+    const builds: (string | undefined)[] = [];
+    await start(echo, {
+      method: () => 'inspect',
+      message: (_path, _bytes, build) => {
+        builds.push(build);
+        return Promise.resolve({ kind: 'allow' });
+      },
+    });
+    for (const more of [{ 'buildkit-controlapi-buildid': 'ref' }, {}]) {
+      const stream = client.request(call(method, more));
+      stream.end(framed(Buffer.from('solve')));
+      await outcomeOf(stream);
+    }
+    expect(builds).toEqual(['ref', '']);
   });
 
   it('that is refused is answered with a status, and the engine never hears of it', async () => {

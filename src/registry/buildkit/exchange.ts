@@ -165,12 +165,17 @@ export function judgeContexts(attributes: Attributes, settings: Settings): reado
 /** Contexts that no address is fetched for: images, layouts and folders of the client, other parts of the build. */
 const otherContexts = /^((docker-image|oci-layout):\/\/|(local|input|target):)/;
 
-/** The attributes with which a frontend is told of caches and scanners (`dockerui`, `attestations`). */
+// BuildKit folds the case of what follows the prefix (frontend/attestations, Parse).
+const scannerAttribute = /^(?:attest:|build-arg:BUILDKIT_ATTEST_)sbom$/i;
+/** The frontend's own image: the engine always asks its registry first, so that being local doesn't count. */
+const frontendAttributes = ['source', 'build-arg:BUILDKIT_SYNTAX'] as const;
+
+/** The attributes with which a frontend is told of images, caches and scanners (`dockerui`, `attestations`). */
 export function judgeFrontendSources(attributes: Attributes, settings: Settings): readonly BuildFinding[] {
   if (!isRestricted(settings)) return [];
   const from = values(attributes, 'cache-from').flatMap((value) => value.split(','));
   const scanners = attributes
-    .filter(([key]) => key === 'attest:sbom')
+    .filter(([key]) => scannerAttribute.test(key))
     .flatMap(([, value]) => value.split(','))
     .flatMap((field) => /^"?generator=([^"]*)"?$/.exec(field.trim())?.[1] ?? []);
   return [
@@ -179,5 +184,8 @@ export function judgeFrontendSources(attributes: Attributes, settings: Settings)
       .filter((text) => text !== '')
       .flatMap((text) => judgeCacheImportsAttribute(text, settings)),
     ...scanners.flatMap((name) => judgeName(name, 'pull', settings)),
+    ...frontendAttributes
+      .flatMap((key) => values(attributes, key))
+      .flatMap((text) => judgeName(text.trim().split(' ')[0] ?? '', 'pull', settings)),
   ];
 }

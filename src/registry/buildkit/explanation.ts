@@ -12,11 +12,12 @@ import { parseReference } from '../reference.js';
 const denial =
   /source "([^"\s]{1,2048})" denied by policy(?:: source denied by policy)?(?!: (?:registry|image) access)/g;
 
-/** The text with each denial explained. */
-export function explainDenials(text: string, settings: Settings): string {
+/** The text with each denial explained. @param found gets the denials that were */
+export function explainDenials(text: string, settings: Settings, found: RegistryRefusal[] = []): string {
   return text.replace(denial, (whole, source: string) => {
     const refusal = refusalOf(source, settings);
     if (refusal === undefined) return whole;
+    found.push(refusal);
     return `source "${source}" denied by policy: ${refusal.text} (setting ${refusal.setting})`;
   });
 }
@@ -31,34 +32,41 @@ function refusalOf(source: string, settings: Settings): RegistryRefusal | undefi
   }
 }
 
-/**
- * Header fields of an answer, with its status explained.
- * @param rawHeaders names and values in turns
- */
-export function explainStatus(rawHeaders: readonly string[], settings: Settings): readonly string[] {
-  const explained = [...rawHeaders];
-  for (let index = 0; index + 1 < explained.length; index += 2) {
-    const value = explained[index + 1] ?? '';
-    if (explained[index] === 'grpc-message') explained[index + 1] = explainMessage(value, settings);
-    if (explained[index] === 'grpc-status-details-bin')
-      explained[index + 1] = explainDetails(value, settings);
-  }
-  return explained;
+/** An answer's header fields with its status explained, and the denials that were in it. */
+export interface ExplainedStatus {
+  readonly rawHeaders: readonly string[];
+  readonly found: readonly RegistryRefusal[];
 }
 
-function explainMessage(value: string, settings: Settings): string {
+/**
+ * Explains the status in the header fields of an answer.
+ * @param rawHeaders names and values in turns
+ */
+export function explainStatus(rawHeaders: readonly string[], settings: Settings): ExplainedStatus {
+  const explained = [...rawHeaders];
+  const found: RegistryRefusal[] = [];
+  for (let index = 0; index + 1 < explained.length; index += 2) {
+    const value = explained[index + 1] ?? '';
+    if (explained[index] === 'grpc-message') explained[index + 1] = explainMessage(value, settings, found);
+    if (explained[index] === 'grpc-status-details-bin')
+      explained[index + 1] = explainDetails(value, settings, found);
+  }
+  return { rawHeaders: explained, found };
+}
+
+function explainMessage(value: string, settings: Settings, found: RegistryRefusal[]): string {
   let text: string;
   try {
     text = decodeURIComponent(value);
   } catch {
     return value;
   }
-  const explained = explainDenials(text, settings);
+  const explained = explainDenials(text, settings, found);
   return explained === text ? value : encodeURIComponent(explained);
 }
 
 /** google.rpc.Status: the message in field 2; everything else goes on byte for byte. */
-function explainDetails(value: string, settings: Settings): string {
+function explainDetails(value: string, settings: Settings, found: RegistryRefusal[]): string {
   const bytes = Buffer.from(value, 'base64');
   if (bytes.toString('base64').replace(/=+$/, '') !== value.replace(/=+$/, '')) return value;
   const parts: Uint8Array[] = [];
@@ -70,7 +78,7 @@ function explainDetails(value: string, settings: Settings): string {
       const [number, wireType] = reader.tag();
       if (number === 2 && wireType === WireType.LengthDelimited) {
         const text = Buffer.from(reader.bytes()).toString('utf8');
-        const explained = explainDenials(text, settings);
+        const explained = explainDenials(text, settings, found);
         changed ||= explained !== text;
         parts.push(new BinaryWriter().tag(2, wireType).string(explained).finish());
       } else {

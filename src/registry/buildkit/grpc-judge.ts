@@ -34,11 +34,20 @@ export interface GrpcJudge {
    * @param path the `:path` of the call, e.g. `/moby.buildkit.v1.Control/Solve`
    */
   method(path: string): 'pass' | 'inspect' | GrpcRefusal;
-  /** Judges one message of an inspected call: its bytes without the gRPC frame's head, uncompressed. */
-  message(path: string, message: Uint8Array): Promise<GrpcVerdict>;
+  /**
+   * Judges one message of an inspected call: its bytes without the gRPC frame's head, uncompressed.
+   * @param build the call's `buildkit-controlapi-buildid`: the ref of the Solve within whose build it is made
+   */
+  message(path: string, message: Uint8Array, build?: string): Promise<GrpcVerdict>;
   /**
    * The header fields that end the engine's answer to an inspected call, as the client is to get them.
    * @param rawHeaders names and values in turns
    */
-  status?(rawHeaders: readonly string[]): readonly string[];
+  status?(rawHeaders: readonly string[]): GrpcAnswer;
+}
+
+export interface GrpcAnswer {
+  readonly rawHeaders: readonly string[];
+  /** What the engine refused by the policy that it was given. */
+  readonly refusal?: GrpcRefusal;
 }

@@ -17,10 +17,10 @@ import {
   pushes,
 } from './exchange.js';
 import { explainStatus } from './explanation.js';
-import { type GrpcJudge, type GrpcVerdict, grpcStatus } from './grpc-judge.js';
+import { type GrpcAnswer, type GrpcJudge, type GrpcVerdict, grpcStatus } from './grpc-judge.js';
 import { inspected, methodKind } from './methods.js';
 import { judgeDefinition, judgeImage, judgePowers } from './operations.js';
-import { type BuildFinding, isolationFinding, isolationSetting, refuse } from './refusal.js';
+import { type BuildFinding, isolationFinding, isolationSetting, refuse, registryFinding } from './refusal.js';
 import { sourcePolicy } from './source-policy.js';
 import { appendField, WireMessage, WireProblem } from './wire.js';
 
@@ -30,7 +30,7 @@ export interface BuildkitContext {
   settings(): Settings;
   /** `Version` of GET /version. */
   readonly engineVersion: string;
-  /** Names (`RepoTags` and `RepoDigests`) of the images in the engine's store. */
+  /** Every name by which an image in the engine's store is found. */
   localImages(): Promise<readonly string[]>;
   /** Why this client may not push, where it may not (a container's command list): a build that pushes is a push. */
   readonly pushRefusal?: { readonly text: string; readonly setting: string } | undefined;
@@ -46,6 +46,10 @@ const bridgeFrontendOptionsField = 3;
 // for the policy, ProxyNetwork (17) and later ones are unknown: they may name a source.
 const solveFields = new Set([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16]);
 const bridgeSolveFields = new Set([1, 2, 3, 5, 6, 10, 11, 12, 13, 14, 15]);
+// Without their source policies (8): one that turns the judged image into another would be asked for in the first one's
+// way, which a local image's registry mustn't hear of.
+const imageConfigFields = new Set([1, 2, 3, 4, 5, 6, 7]);
+const sourceMetaFields = new Set([1, 2, 3, 4, 5, 6, 7]);
 const knownFrontends = new Set(['', 'dockerfile.v0', 'gateway.v0']);
 
 /**
@@ -132,16 +136,33 @@ function exporters(message: WireMessage): readonly { type: string; attributes: A
   return [{ type: message.text(3), attributes: message.textEntries(4) }, ...listed];
 }
 
+/** What holds for one build from its Solve to its end. */
+interface Terms {
+  readonly settings: Settings;
+  /** Whether the build's policy allows images because they are local. */
+  readonly allowsLocalImages: boolean;
+}
+
 class BuildkitJudge implements GrpcJudge {
   readonly #context: BuildkitContext;
-  /** The settings of the connection's last build: its later calls are judged by the same. */
-  #settings: Settings;
-  /** Whether that build's policy allows images because they are local. */
-  #allowsLocalImages = false;
+  /** By the ref of their Solve: a client runs several builds side by side, each under the settings it began with. */
+  readonly #builds = new Map<string, Terms>();
+  /** The settings of the last Solve: errors are explained by them. */
+  #latest: Settings;
+  /** What the engine refused, once each. */
+  readonly #told = new Set<string>();
 
   constructor(context: BuildkitContext) {
     this.#context = context;
-    this.#settings = context.settings();
+    this.#latest = context.settings();
+  }
+
+  /** A build that began elsewhere is held to whatever the settings can mean for one. */
+  #termsOf(build: string): Terms {
+    const known = this.#builds.get(build);
+    if (known !== undefined) return known;
+    const settings = this.#context.settings();
+    return { settings, allowsLocalImages: isRestricted(settings) && settings.registryAccess.localImages };
   }
 
   method(path: string): ReturnType<GrpcJudge['method']> {
@@ -155,13 +176,20 @@ class BuildkitJudge implements GrpcJudge {
     };
   }
 
-  async message(path: string, message: Uint8Array): Promise<GrpcVerdict> {
-    if (path === inspected.controlSolve) this.#settings = this.#context.settings();
-    const settings = this.#settings;
+  async message(path: string, message: Uint8Array, build = ''): Promise<GrpcVerdict> {
+    const begins = path === inspected.controlSolve;
+    const terms = begins
+      ? { settings: this.#context.settings(), allowsLocalImages: false }
+      : this.#termsOf(build);
+    const { settings } = terms;
+    if (begins) this.#latest = settings;
     const judged = settings.enhancedContainerIsolation.value || isRestricted(settings);
-    if (!judged && this.#context.pushRefusal === undefined) return { kind: 'allow' };
+    if (!judged && this.#context.pushRefusal === undefined) {
+      if (begins) this.#noteUnread(message, terms);
+      return { kind: 'allow' };
+    }
     try {
-      return await this.#judge(path, message, settings);
+      return await this.#judge(path, message, terms);
     } catch (error) {
       if (!(error instanceof WireProblem)) throw error;
       const text = `enhanced container isolation: the build request can't be read for sure: ${error.message}`;
@@ -169,19 +197,41 @@ class BuildkitJudge implements GrpcJudge {
     }
   }
 
-  status(rawHeaders: readonly string[]): readonly string[] {
-    return isRestricted(this.#settings) ? explainStatus(rawHeaders, this.#settings) : rawHeaders;
+  status(rawHeaders: readonly string[]): GrpcAnswer {
+    if (!isRestricted(this.#latest)) return { rawHeaders };
+    const explained = explainStatus(rawHeaders, this.#latest);
+    // A client hears of one denial by several calls of its build.
+    const [first, ...rest] = explained.found.map(registryFinding).filter(({ text }) => !this.#told.has(text));
+    if (first === undefined) return { rawHeaders: explained.rawHeaders };
+    for (const { text } of [first, ...rest]) this.#told.add(text);
+    return { rawHeaders: explained.rawHeaders, refusal: refuse([first, ...rest]) };
   }
 
-  async #judge(path: string, bytes: Uint8Array, settings: Settings): Promise<GrpcVerdict> {
+  /** A ref that is given again may still name the earlier build: what that one allows is remembered. */
+  #note(build: string, terms: Terms): void {
+    const earlier = this.#builds.get(build)?.allowsLocalImages ?? false;
+    this.#builds.set(build, { ...terms, allowsLocalImages: earlier || terms.allowsLocalImages });
+  }
+
+  /** A Solve that nobody judges may be anything: one that can't be read is no build that is known. */
+  #noteUnread(message: Uint8Array, terms: Terms): void {
+    try {
+      this.#note(WireMessage.parse(message).text(1), terms);
+    } catch (error) {
+      if (!(error instanceof WireProblem)) throw error;
+    }
+  }
+
+  async #judge(path: string, bytes: Uint8Array, terms: Terms): Promise<GrpcVerdict> {
+    const { settings } = terms;
     const message = WireMessage.parse(bytes);
     switch (path) {
       case inspected.controlSolve:
         return this.#judgeSolve(message, bytes, settings);
       case inspected.bridgeSolve:
-        return this.#judgeBridgeSolve(message, bytes, settings);
+        return this.#judgeBridgeSolve(message, bytes, terms);
       case inspected.resolveImageConfig:
-        return verdict(isRestricted(settings) ? judgeImage(message.text(1), message.text(3), settings) : []);
+        return verdict(judgeImageConfig(message, settings));
       case inspected.resolveSourceMeta:
         return verdict(judgeSourceMeta(message, settings));
       case inspected.newContainer:
@@ -213,13 +263,15 @@ class BuildkitJudge implements GrpcJudge {
     ];
     const [first, ...rest] = found;
     if (first !== undefined) return refuse([first, ...rest]);
-    if (!isRestricted(settings)) return { kind: 'allow' };
+    if (!isRestricted(settings)) {
+      this.#note(message.text(1), { settings, allowsLocalImages: false });
+      return { kind: 'allow' };
+    }
     const mayBeLocal = settings.registryAccess.localImages && resolveMode(attributes) !== 'pull';
     const local = mayBeLocal ? unlisted(await this.#context.localImages(), settings) : [];
-    this.#allowsLocalImages = local.length > 0;
-    const preferred = this.#allowsLocalImages
-      ? preferLocal(bytes, frontendAttributesField, attributes)
-      : bytes;
+    const allowsLocalImages = local.length > 0;
+    this.#note(message.text(1), { settings, allowsLocalImages });
+    const preferred = allowsLocalImages ? preferLocal(bytes, frontendAttributesField, attributes) : bytes;
     return {
       kind: 'replace',
       message: appendField(preferred, sourcePolicyField, sourcePolicy(settings, local)),
@@ -236,7 +288,11 @@ class BuildkitJudge implements GrpcJudge {
     return any ? [refusal] : [];
   }
 
-  #judgeBridgeSolve(message: WireMessage, bytes: Uint8Array, settings: Settings): GrpcVerdict {
+  #judgeBridgeSolve(
+    message: WireMessage,
+    bytes: Uint8Array,
+    { settings, allowsLocalImages }: Terms,
+  ): GrpcVerdict {
     judgeFields(message, bridgeSolveFields, settings);
     const attributes = message.textEntries(bridgeFrontendOptionsField);
     const found = [
@@ -244,8 +300,8 @@ class BuildkitJudge implements GrpcJudge {
       ...definitions(message, 1, 13).flatMap((definition) => judgeDefinition(definition, settings)),
       ...judgeCacheEntries(message.messages(12), 'pull', settings),
     ];
-    if (this.#allowsLocalImages && resolveMode(attributes) === 'pull') found.push(pullWithLocalImages);
-    if (found.length > 0 || !this.#allowsLocalImages || message.text(2) === '') return verdict(found);
+    if (allowsLocalImages && resolveMode(attributes) === 'pull') found.push(pullWithLocalImages);
+    if (found.length > 0 || !allowsLocalImages || message.text(2) === '') return verdict(found);
     return { kind: 'replace', message: preferLocal(bytes, bridgeFrontendOptionsField, attributes) };
   }
 }
@@ -266,9 +322,17 @@ function verdict(found: readonly BuildFinding[]): GrpcVerdict {
   return first === undefined ? { kind: 'allow' } : refuse([first, ...rest]);
 }
 
+/** ResolveImageConfigRequest: the image in field 1, the resolve mode in field 3. */
+function judgeImageConfig(message: WireMessage, settings: Settings): readonly BuildFinding[] {
+  if (!isRestricted(settings)) return [];
+  judgeFields(message, imageConfigFields, settings);
+  return judgeImage(message.text(1), message.text(3), settings);
+}
+
 /** ResolveSourceMetaRequest: the source in field 1, the resolve mode in field 4. */
 function judgeSourceMeta(message: WireMessage, settings: Settings): readonly BuildFinding[] {
   if (!isRestricted(settings)) return [];
+  judgeFields(message, sourceMetaFields, settings);
   const image = /^docker-image:\/\/(.*)$/s.exec(message.message(1)?.text(1) ?? '')?.[1];
   return image === undefined ? [] : judgeImage(image, message.text(4), settings);
 }

@@ -7,12 +7,12 @@
 import { randomBytes } from 'node:crypto';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { RegistryEntry, Settings } from '../../settings/schema.js';
-import { normaliseAddress } from '../address.js';
+import { addressMatches, normaliseAddress } from '../address.js';
 import { quotePattern, repositoryPattern, urlPattern } from '../glob.js';
 import { imageAccessRepository, repositoryGlobs } from '../policy.js';
 import { formatReference, parseReference, withDefaultTag } from '../reference.js';
 
-type Action = 'allow' | 'deny';
+type Action = 'allow' | 'deny' | 'convert';
 
 /** A condition on an attribute of the source; an absent attribute is the empty text. */
 interface Constraint {
@@ -26,6 +26,8 @@ interface SourceRule {
   /** A regular expression of Go over the source's identifier; it states its own anchors. */
   readonly pattern: string;
   readonly constraints?: readonly Constraint[];
+  /** Attributes that a `convert` sets; the source stays. */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 const hubDomain = '(?i:docker\\.io|index\\.docker\\.io|registry-1\\.docker\\.io)';
@@ -66,22 +68,47 @@ function hubGlobs(globs: readonly string[], settings: Settings): readonly string
   });
 }
 
-function entryRules(entry: RegistryEntry, settings: Settings): readonly SourceRule[] {
+function entryRules(domain: string, entry: RegistryEntry, settings: Settings): readonly SourceRule[] {
   if (!entry.allow.includes('pull')) return [];
-  const domain = domainPattern(entry.address);
   const globs = repositoryGlobs(entry) ?? ['**'];
   const effective = domain === hubDomain ? hubGlobs(globs, settings) : globs;
   return effective.map((glob) => imageRule(domain, repositoryPattern(glob)));
 }
 
+const onHub = `^docker-image://${hubDomain}/`;
+/** What a pattern of an entry may match as a text, and doesn't mean: IP addresses (`isAddressLiteral`), and Docker Hub. */
+const noWildcard: readonly SourceRule[] = [
+  { action: 'deny', pattern: '^docker-image://(?:\\[|[0-9.]+(?::[0-9]+)?/|0[xX])' },
+  { action: 'deny', pattern: onHub },
+];
+
+/** Docker Hub is meant by a wildcard that stands for `docker.io`, with whichever of its names. */
+function wildcardRules(entries: readonly RegistryEntry[], settings: Settings): readonly SourceRule[] {
+  if (entries.length === 0) return [];
+  const hub = entries.filter(({ address }) => addressMatches(address, 'docker.io'));
+  return [
+    ...entries.flatMap((entry) => entryRules(domainPattern(entry.address), entry, settings)),
+    ...noWildcard,
+    ...hub.flatMap((entry) => entryRules(hubDomain, entry, settings)),
+  ];
+}
+
 function registryRules(settings: Settings): readonly SourceRule[] {
   if (settings.registryAccess.value) {
-    return settings.registryAccess.registries.flatMap((entry) => entryRules(entry, settings));
+    const { registries } = settings.registryAccess;
+    const exact = registries.filter(({ address }) => !address.includes('*'));
+    return [
+      ...wildcardRules(
+        registries.filter(({ address }) => address.includes('*')),
+        settings,
+      ),
+      ...exact.flatMap((entry) => entryRules(domainPattern(entry.address), entry, settings)),
+    ];
   }
   // Only the image list is on: it knows Docker Hub alone, so every other registry stays open.
   return [
     { action: 'allow', pattern: '^docker-image://' },
-    { action: 'deny', pattern: `^docker-image://${hubDomain}/` },
+    { action: 'deny', pattern: onHub },
     ...hubGlobs(['**'], settings).map((glob) => imageRule(hubDomain, repositoryPattern(glob))),
   ];
 }
@@ -110,14 +137,22 @@ const localConstraints: readonly Constraint[] = [
   { key: 'image.resolvemode', condition: 'not-equal', value: 'default' },
 ];
 
-/** A local image is allowed by its exact name, with or without the digest that engines add. */
+// Build contexts and frontends leave the mode out, which means `default`.
+const fromStore = { 'image.resolvemode': 'local' } as const;
+
+/**
+ * A local image is allowed by its exact name and is looked for in the store first: by any other digest the engine would
+ * ask the registry.
+ */
 function localImageRules(names: readonly string[]): readonly SourceRule[] {
   return names.flatMap((name) => {
     try {
       const text = formatReference(withDefaultTag(parseReference(name)));
-      const digest = text.includes('@') ? '' : '(?:@sha256:[0-9a-f]{64})?';
-      const pattern = `^docker-image://${quotePattern(text)}${digest}$`;
-      return [{ action: 'allow', pattern, constraints: localConstraints } as const];
+      const pattern = `^docker-image://${quotePattern(text)}$`;
+      return [
+        { action: 'allow', pattern, constraints: localConstraints },
+        { action: 'convert', pattern, constraints: localConstraints, attributes: fromStore },
+      ] as const;
     } catch {
       return [];
     }
@@ -135,7 +170,9 @@ function sourceRules(settings: Settings, localImages: readonly string[]): readon
   ];
 }
 
-const actionNumbers: Record<Action, number> = { allow: 0, deny: 1 };
+const actionNumbers: Record<Action, number> = { allow: 0, deny: 1, convert: 2 };
+/** What the pattern matched, which is the whole source: for Go's ReplaceAllString. */
+const unchanged = '$0';
 const matchRegex = 2;
 const conditionNumbers: Record<Constraint['condition'], number> = { 'not-equal': 1, matches: 2 };
 
@@ -153,6 +190,19 @@ function writeRule(writer: BinaryWriter, rule: SourceRule, mark: string): void {
     writer.join();
   }
   writer.join();
+  if (rule.attributes !== undefined) writeUpdates(writer, rule.attributes);
+  writer.join();
+}
+
+function writeUpdates(writer: BinaryWriter, attributes: Readonly<Record<string, string>>): void {
+  writer.tag(3, WireType.LengthDelimited).fork();
+  writer.tag(1, WireType.LengthDelimited).string(unchanged);
+  for (const [key, value] of Object.entries(attributes)) {
+    writer.tag(2, WireType.LengthDelimited).fork();
+    writer.tag(1, WireType.LengthDelimited).string(key);
+    writer.tag(2, WireType.LengthDelimited).string(value);
+    writer.join();
+  }
   writer.join();
 }
 

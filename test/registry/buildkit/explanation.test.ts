@@ -57,10 +57,11 @@ describe('the status of an answer', () => {
   test('is explained in both of its forms', () => {
     const raw = ['grpc-status', '7', 'grpc-message', encodeURIComponent(text)];
     const binary = ['grpc-status-details-bin', status(text).toString('base64').replace(/=+$/, ''), 'x', 'y'];
-    const explained = explainStatus([...raw, ...binary], settings);
+    const { rawHeaders: explained, found } = explainStatus([...raw, ...binary], settings);
     const wanted = explainDenials(text, settings);
     expect(decodeURIComponent(explained[3] ?? '')).toBe(wanted);
     expect(Buffer.from(explained[5] ?? '', 'base64').equals(status(wanted))).toBe(true);
+    expect(found.map(({ target }) => target)).toEqual(['evil.example', 'evil.example']);
     expect([...explained.slice(0, 2), ...explained.slice(6)]).toEqual(['grpc-status', '7', 'x', 'y']);
   });
 
@@ -72,6 +73,6 @@ describe('the status of an answer', () => {
     ['grpc-status-details-bin', status('other').toString('base64')],
     ['other', encodeURIComponent(text)],
   ])('stays as it came: %s %s', (name, value) => {
-    expect(explainStatus([name, value], settings)).toEqual([name, value]);
+    expect(explainStatus([name, value], settings)).toEqual({ rawHeaders: [name, value], found: [] });
   });
 });

@@ -3,7 +3,7 @@ import { buildkitJudge } from '../../../src/registry/buildkit/judge.js';
 import { inspected } from '../../../src/registry/buildkit/methods.js';
 import { WireMessage } from '../../../src/registry/buildkit/wire.js';
 import { settingsSchema } from '../../../src/settings/schema.js';
-import { judge, judgeOf, list, refusal } from './judging.js';
+import { judge, judgeOf, refusal } from './judging.js';
 import { definition, entries, execOperation, message } from './messages.js';
 
 describe('isolation of the steps, with or without a list', () => {
@@ -221,29 +221,27 @@ describe('the gateway', () => {
   test('--pull would ask the registries of local images', async () => {
     const judged = judgeOf({ local: ['base:latest'] });
     await judged.message(inspected.controlSolve, message([1, 'ref']));
+    const inBuild = (bytes: Uint8Array) => judged.message(inspected.bridgeSolve, bytes, 'ref');
     const pull = message([2, 'dockerfile.v0'], ...entries(3, { 'image-resolve-mode': 'pull' }));
-    expect(await judged.message(inspected.bridgeSolve, pull)).toMatchObject({
+    expect(await inBuild(pull)).toMatchObject({
       kind: 'deny',
       setting: 'registryAccess.localImages',
     });
     const plain = message([2, 'dockerfile.v0']);
-    const verdict = await judged.message(inspected.bridgeSolve, plain);
+    const verdict = await inBuild(plain);
     if (verdict.kind !== 'replace') throw new Error(verdict.kind);
     expect(WireMessage.parse(verdict.message).textEntries(3)).toEqual([['image-resolve-mode', 'local']]);
   });
 
-  test('a build keeps the settings under which it began', async () => {
-    let settings = settingsSchema.parse(list);
-    const judged = buildkitJudge({
-      settings: () => settings,
-      engineVersion: '28.5.2',
-      localImages: async () => [],
-    });
-    await judged.message(inspected.controlSolve, message([1, 'ref']));
-    settings = settingsSchema.parse({ registryAccess: { value: true, registries: [] } });
-    const resolve = message([1, 'good.example/x']);
-    expect((await judged.message(inspected.resolveImageConfig, resolve)).kind).toBe('allow');
-    await judged.message(inspected.controlSolve, message([1, 'next']));
-    expect((await judged.message(inspected.resolveImageConfig, resolve)).kind).toBe('deny');
+  test('a resolve may not bring a policy or a field that nobody knows', async () => {
+    const own = message([1, 1]);
+    for (const [path, bytes] of [
+      [inspected.resolveImageConfig, message([1, 'good.example/x'], [8, own])],
+      [inspected.resolveImageConfig, message([1, 'good.example/x'], [99, 'new'])],
+      [inspected.resolveSourceMeta, message([1, message([1, 'docker-image://good.example/x'])], [8, own])],
+    ] as const) {
+      expect(await judge(path, bytes)).toMatchObject({ kind: 'deny', status: 3 });
+      expect((await judge(path, bytes, { settings: {} })).kind).toBe('allow');
+    }
   });
 });

@@ -63,9 +63,11 @@ describe('a Solve while a list is on', () => {
     expect(added.textEntries(7)).toEqual([['image-resolve-mode', 'local']]);
     const patterns = (added.message(12)?.messages(2) ?? []).map((rule) => rule.message(2)?.text(1) ?? '');
     const local = patterns.find((pattern) => pattern.includes('library/base'));
-    expect(local).toMatch(
-      /^\^docker-image:\/\/docker\\\.io\/library\/base:latest\(\?:@sha256:\[0-9a-f\]\{64\}\)\?\$/,
-    );
+    const rules = added.message(12)?.messages(2) ?? [];
+    const converted = rules.filter((rule) => rule.number(1) === 2).map((rule) => rule.message(3));
+    expect(converted.map((update) => update?.text(1))).toEqual(['$0']);
+    expect(converted[0]?.textEntries(2)).toEqual([['image.resolvemode', 'local']]);
+    expect(local).toMatch(/^\^docker-image:\/\/docker\\\.io\/library\/base:latest\$\(/);
     expect(patterns.some((pattern) => pattern.includes('x:1'))).toBe(false);
   });
 
@@ -118,6 +120,17 @@ describe('a Solve while a list is on', () => {
       'cache-imports',
     ],
     ['a scanner', message(...entries(7, { 'attest:sbom': 'generator=evil.io/scan' })), 'evil.io'],
+    [
+      'a scanner by a build argument',
+      message(...entries(7, { 'build-arg:BUILDKIT_ATTEST_SBOM': '"generator=evil.io/scan",x=y' })),
+      'evil.io',
+    ],
+    ['a gateway frontend', message([6, 'gateway.v0'], ...entries(7, { source: 'evil.io/f' })), 'evil.io'],
+    [
+      'a frontend by a build argument',
+      message([6, 'dockerfile.v0'], ...entries(7, { 'build-arg:BUILDKIT_SYNTAX': ' evil.io/f --flag' })),
+      'evil.io',
+    ],
     [
       'a pushing exporter',
       message([13, message([1, 'image'], ...entries(2, { name: 'evil.io/x', push: 'true' }))]),
@@ -205,26 +218,69 @@ describe('a Solve while a list is on', () => {
   });
 });
 
-test('a build keeps the settings under which it began, and the next one has the new', async () => {
-  const open = settingsSchema.parse({});
-  let current = open;
-  const judging = buildkitJudge({
-    settings: () => current,
-    engineVersion: '28.5.2',
-    localImages: async () => [],
+test('what the engine refuses by the policy is told once for each connection', async () => {
+  const judged = judgeOf();
+  await judged.message(inspected.controlSolve, message([1, 'ref']));
+  const fields = ['grpc-message', encodeURIComponent('source "docker-image://evil.io/x" denied by policy')];
+  expect(judged.status?.(fields).refusal).toMatchObject({
+    setting: 'registryAccess.registries',
+    message: expect.stringContaining('registry access to evil.io'),
   });
+  expect(judged.status?.(fields).refusal).toBeUndefined();
+  expect(judged.status?.(['grpc-message', 'other']).refusal).toBeUndefined();
+  expect(judgeOf({ settings: {} }).status?.(fields)).toEqual({ rawHeaders: fields });
+});
+
+describe('builds side by side', () => {
+  const settingsOf = (current: { settings: unknown }) =>
+    buildkitJudge({
+      settings: () => settingsSchema.parse(current.settings),
+      engineVersion: '28.5.2',
+      localImages: async () => ['base:latest'],
+    });
+  const solve = (ref: string, mode = '') =>
+    message(
+      [1, ref],
+      [6, 'dockerfile.v0'],
+      ...(mode === '' ? [] : entries(7, { 'image-resolve-mode': mode })),
+    );
   const fetching = message([1, definition(sourceOperation('docker-image://evil.example/x:1'))]);
-  const solve = message([1, 'ref'], [6, 'dockerfile.v0']);
-  expect((await judging.message(inspected.controlSolve, solve)).kind).toBe('allow');
-  current = settingsSchema.parse(list);
-  expect((await judging.message(inspected.bridgeSolve, fetching)).kind).toBe('allow');
-  expect((await judging.message(inspected.controlSolve, solve)).kind).toBe('replace');
-  expect((await judging.message(inspected.bridgeSolve, message([1, definition()], [2, 'other']))).kind).toBe(
-    'deny',
-  );
-  current = open;
-  expect((await judging.message(inspected.bridgeSolve, message([1, definition()], [2, 'other']))).kind).toBe(
-    'deny',
-  );
-  expect((await judging.message(inspected.controlSolve, solve)).kind).toBe('allow');
+  const plain = message([2, 'dockerfile.v0']);
+  const pulling = message([2, 'dockerfile.v0'], ...entries(3, { 'image-resolve-mode': 'pull' }));
+
+  test('each keeps the settings under which it began', async () => {
+    const current: { settings: unknown } = { settings: {} };
+    const judged = settingsOf(current);
+    expect((await judged.message(inspected.controlSolve, solve('open'))).kind).toBe('allow');
+    current.settings = list;
+    expect((await judged.message(inspected.controlSolve, solve('listed'))).kind).toBe('replace');
+    expect((await judged.message(inspected.bridgeSolve, fetching, 'open')).kind).toBe('allow');
+    expect((await judged.message(inspected.bridgeSolve, fetching, 'listed')).kind).toBe('deny');
+    current.settings = {};
+    expect((await judged.message(inspected.controlSolve, solve('last'))).kind).toBe('allow');
+    expect((await judged.message(inspected.bridgeSolve, fetching, 'listed')).kind).toBe('deny');
+  });
+
+  test('each has local images or --pull for itself', async () => {
+    const judged = settingsOf({ settings: list });
+    await judged.message(inspected.controlSolve, solve('local'));
+    await judged.message(inspected.controlSolve, solve('pull', 'pull'));
+    expect((await judged.message(inspected.bridgeSolve, plain, 'local')).kind).toBe('replace');
+    expect((await judged.message(inspected.bridgeSolve, pulling, 'local')).kind).toBe('deny');
+    expect((await judged.message(inspected.bridgeSolve, pulling, 'pull')).kind).toBe('allow');
+  });
+
+  test('a ref that is given again loses nothing of what its build must not do', async () => {
+    const judged = settingsOf({ settings: list });
+    await judged.message(inspected.controlSolve, solve('ref'));
+    await judged.message(inspected.controlSolve, solve('ref', 'pull'));
+    expect((await judged.message(inspected.bridgeSolve, pulling, 'ref')).kind).toBe('deny');
+  });
+
+  test('a build that began over another connection has no less', async () => {
+    const judged = settingsOf({ settings: list });
+    expect((await judged.message(inspected.bridgeSolve, plain, 'elsewhere')).kind).toBe('replace');
+    expect((await judged.message(inspected.bridgeSolve, pulling, 'elsewhere')).kind).toBe('deny');
+    expect((await judged.message(inspected.bridgeSolve, fetching, 'elsewhere')).kind).toBe('deny');
+  });
 });
