@@ -9,7 +9,7 @@ import { changeSettings, direct, type Stage, us } from '../stage.js';
 
 const megabytes = 500;
 
-/** Direct and judged, with a list that has Docker Hub alone: the base image is taken from the store. */
+/** Direct and judged, with a list that lacks the base image's registry: the image is taken from the store. */
 async function bothWays(
   stage: Stage,
   sample: (cli: DockerCli) => Promise<number>,
