@@ -17,7 +17,7 @@ async function bothWays(
   const { engine, cofferdam } = await stage.real();
   const restore = await changeSettings(cofferdam, {
     enhancedContainerIsolation: { value: true },
-    registryAccess: { value: true, registries: [{ address: 'registry.example' }] },
+    registryAccess: { value: true, registries: [{ address: 'registry.example' }], localImages: true },
   });
   const sampler = (name: string, cli: DockerCli): Sampler => ({
     name,

@@ -121,8 +121,10 @@ export const registryAccessSchema = z
       .describe('Registries that pulls, pushes and builds may reach. An empty list allows none.'),
     localImages: z
       .boolean()
-      .default(true)
-      .describe('Whether builds may start from images that are on this machine already.'),
+      .default(false)
+      .describe(
+        'Whether builds may start from images that are on this machine already, whatever registry their names say. A BuildKit build can make the engine ask such a registry after all: only `egress` keeps it from that.',
+      ),
     urls: z
       .array(text)
       .readonly()

@@ -7,6 +7,7 @@ import { tarArchive, tarEntry } from './tar-archives.js';
 const settings = settingsSchema.parse({
   registryAccess: {
     value: true,
+    localImages: true,
     registries: [{ address: 'good.example' }],
     urls: ['https://good.example/**'],
   },

@@ -70,7 +70,7 @@ target "there" {
     ] as const satisfies readonly (readonly [string, Door])[])(
       '%s works without a contact',
       async (_name, door) => {
-        guarded.list();
+        guarded.list({ localImages: true });
         await guarded.engine.cli.run(['buildx', 'prune', '-af']);
         const contacts = await guarded.evil.during(async () => {
           const { code, text } = await door(guarded);
@@ -81,10 +81,10 @@ target "there" {
     );
 
     test('--pull is refused, and everything without localImages', async () => {
-      guarded.list();
+      guarded.list({ localImages: true });
       const contacts = await guarded.evil.during(async () => {
         expect((await build('FROM EVIL/team/local:1', '--pull')(guarded)).code).not.toBe(0);
-        guarded.list({ localImages: false });
+        guarded.list();
         expect((await build('FROM EVIL/team/local:1')(guarded)).text).toMatch(byPolicy);
       });
       expect(contacts).toBe(0);

@@ -25,7 +25,7 @@ describe.each(['28.5', '20.10'] as const)('engine %s', (version) => {
     client = new EngineClient(engine.socket);
     const { Version, ApiVersion } = await client.version();
     const settings = {
-      current: settingsSchema.parse({ registryAccess: { value: true, registries: [] } }),
+      current: settingsSchema.parse({ registryAccess: { value: true, registries: [], localImages: true } }),
       generation: 1,
     };
     proxy = await startTestProxy(engine.socket, {

@@ -10,6 +10,7 @@ export const list = {
   registryAccess: {
     value: true,
     registries: [{ address: 'good.example' }, { address: 'pull.example', allow: ['pull'] }],
+    localImages: true,
     urls: ['https://good.example/**'],
   },
 };
