@@ -4,6 +4,7 @@
 import { isKnownCommand } from '../rules/command-routes.js';
 import { lockedSections } from '../settings/compose.js';
 import { type LoadedSettings, loadSettingsFile } from '../settings/load.js';
+import { warningKeys } from '../settings/modes.js';
 import { describeIssue, SettingsProblem } from '../settings/problem.js';
 import { parseOptions, UsageError } from './options.js';
 import { colour, complain, print, printJson } from './output.js';
@@ -11,10 +12,12 @@ import { colour, complain, print, printJson } from './output.js';
 function summary(file: LoadedSettings): string[] {
   const isolation = file.settings.enhancedContainerIsolation;
   const locked = lockedSections(file.settings);
+  const warns = warningKeys(file.settings);
   return [
     `${colour('green', 'ok')}  ${file.path}${file.source === 'shipped' ? ' (shipped with the program)' : ''}`,
     `    isolation is ${isolation.value ? 'on' : 'off'}, ${isolation.locked ? 'locked' : 'users may switch it'}`,
     `    locked: ${locked.length === 0 ? 'nothing' : locked.join(', ')}`,
+    ...(warns.length === 0 ? [] : [`    only warns: ${warns.join(', ')}`]),
     ...(file.ignored.length === 0 ? [] : [`    without a meaning here, ignored: ${file.ignored.join(', ')}`]),
   ];
 }

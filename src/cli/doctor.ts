@@ -45,6 +45,15 @@ function examineDaemon(status: Status | undefined): Check[] {
     status.settings.problem === undefined
       ? ok('settings', status.settings.path)
       : bad('settings', status.settings.problem, '`cofferdam check`'),
+    ...(status.settings.onlyWarning.length === 0
+      ? []
+      : [
+          warning(
+            'modes',
+            `only warns: ${status.settings.onlyWarning.join(', ')}`,
+            'have it enforced when it was tried out',
+          ),
+        ]),
     status.notIsolated.length === 0
       ? ok('containers', 'every one is isolated')
       : warning(

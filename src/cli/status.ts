@@ -59,6 +59,9 @@ function lines(status: Status): (readonly [string, string])[] {
     ['isolation', isolationLine(status)],
     ['settings', `${settings.path}, generation ${settings.generation}`],
     ['locked', settings.locked.length === 0 ? 'nothing' : settings.locked.join(', ')],
+    ...(settings.onlyWarning.length === 0
+      ? []
+      : [['only warns', colour('yellow', settings.onlyWarning.join(', '))] as const]),
     ...(settings.problem === undefined
       ? []
       : [['', colour('red', `the newest file is not in force: ${settings.problem}`)] as const]),

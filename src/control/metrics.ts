@@ -57,6 +57,12 @@ export class Metrics {
     labelNames: ['rule'],
     registers: [this.registry],
   });
+  private readonly warned = new Counter({
+    name: 'cofferdam_warned_requests_total',
+    help: 'Requests that were allowed with a warning, by route.',
+    labelNames: ['route'],
+    registers: [this.registry],
+  });
   private readonly rangesInUse = this.gauge(
     'cofferdam_ranges_in_use',
     'Ranges of ids that belong to a container.',
@@ -151,6 +157,7 @@ export class Metrics {
     const { phases } = record;
     if (phases !== undefined)
       for (const [name, child] of this.phaseChildren) child.observe(phases[name] / 1000);
+    if (record.verdict !== 'denied' && (record.warnings ?? []).length > 0) this.warned.labels(route).inc();
     if (record.verdict === 'denied') for (const rule of record.rules ?? []) this.refusals.labels(rule).inc();
   }
 

@@ -47,6 +47,8 @@ export const statusSchema = z.object({
       chosenBy: z.number().optional(),
     }),
     locked: z.array(z.string()).readonly(),
+    /** What only warns, by its key. */
+    onlyWarning: z.array(z.string()).readonly(),
   }),
   ranges: z.object({ inUse: z.number(), free: z.number() }),
   /** The policy bundle, where one is configured. */

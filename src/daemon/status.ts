@@ -8,6 +8,7 @@ import type { EngineClient } from '../engine/client.js';
 import type { ContainerInspect } from '../engine/client-answers.js';
 import type { Backend } from '../runtime/backend.js';
 import { readChoice } from '../settings/choice.js';
+import { warningKeys } from '../settings/modes.js';
 import { describeIssue } from '../settings/problem.js';
 import type { SettingsHolder } from '../settings/watch.js';
 import type { Ledger } from '../uid-allocator/ledger.js';
@@ -110,6 +111,7 @@ function settingsStatus({ settings, stateDir }: StatusSources): Status['settings
     locked: Object.entries(current).flatMap(([key, section]) =>
       typeof section === 'object' && 'locked' in section && section.locked === true ? [key] : [],
     ),
+    onlyWarning: warningKeys(current),
   };
 }
 

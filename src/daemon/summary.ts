@@ -19,7 +19,7 @@ export interface SummaryFacts {
 /** The lines of the summary. */
 export function summary(facts: SummaryFacts): string[] {
   const { status } = facts;
-  const { isolation, locked } = status.settings;
+  const { isolation, locked, onlyWarning } = status.settings;
   const engine = `${status.engine.version ?? 'not answering'} (API ${status.engine.apiVersion ?? '?'})`;
   return [
     `cofferdam ${status.version}`,
@@ -28,6 +28,7 @@ export function summary(facts: SummaryFacts): string[] {
     line('settings', `${status.settings.path}${status.settings.source === 'shipped' ? ' (shipped)' : ''}`),
     line('isolation', `${isolation.value ? 'on' : 'off'}${isolation.locked ? ', locked' : ''}`),
     ...(locked.length > 0 ? [line('locked', locked.join(', '))] : []),
+    ...(onlyWarning.length > 0 ? [line('only warns', onlyWarning.join(', '))] : []),
     line('socket', status.listen.join(', ')),
     ...facts.warnings.map((warning) => line('note', warning)),
     ...plugins(facts.cliPlugins),

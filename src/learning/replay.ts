@@ -8,6 +8,7 @@ import { parseReference } from '../registry/reference.js';
 import { isTrustedName } from '../registry/trusted-names.js';
 import { listBlocks } from '../rules/command-lists.js';
 import { openRoutes } from '../rules/command-routes.js';
+import { enforcedLists } from '../settings/modes.js';
 import type { Settings } from '../settings/schema.js';
 import type { ObservedRequest } from './observations.js';
 
@@ -62,7 +63,8 @@ function judgeCommand({ line, callerImage }: ObservedRequest, settings: Settings
   const { perImage, commandList } = settings.enhancedContainerIsolation.dockerSocketMount;
   const own = perImage.find(({ image }) => imageMatches(settings, image, callerImage));
   const use = { route, imports: route === 'image.pull' && line.image === undefined };
-  const blocked = listBlocks(own?.commandList ?? commandList, use);
+  const list = own?.commandList ?? commandList;
+  const blocked = list.mode === 'enforce' && listBlocks(list, use);
   return blocked ? `the command list blocks ${route} for ${callerImage}` : undefined;
 }
 
@@ -79,9 +81,10 @@ function imageMatches(settings: Settings, entry: string, image: string): boolean
 
 /** How the verdict on a request would change under other settings; `undefined` when it would stay. */
 export function replay(request: ObservedRequest, settings: Settings): ChangedVerdict | undefined {
+  const lists = enforcedLists(settings);
   const reason =
-    judgeImage(request, settings) ??
-    judgeFile(request, settings) ??
+    judgeImage(request, lists) ??
+    judgeFile(request, lists) ??
     judgeSocket(request, settings) ??
     judgeCommand(request, settings);
   const { line } = request;

@@ -92,7 +92,7 @@ export function writeAnswerHead(head: AnswerHead, connection: string | undefined
   return `${text}\r\n`;
 }
 
-/** A head that announces another length of its body. */
+/** An answer's head with another length of its body. */
 export function withLength(head: AnswerHead, length: number): AnswerHead {
   const fields = head.fields.map((field) =>
     field.key === 'content-length' ? { ...field, value: String(length) } : field,
@@ -100,8 +100,8 @@ export function withLength(head: AnswerHead, length: number): AnswerHead {
   return { ...head, fields };
 }
 
-/** An answer with other content, in the framing that it had. @param content without chunk framing */
-export function reframed(head: AnswerHead, content: Buffer): [head: AnswerHead, body: Buffer] {
+/** An answer with another content: its head, and its body in the framing that it had. */
+export function withContent(head: AnswerHead, content: Buffer): [head: AnswerHead, body: Buffer] {
   switch (head.framing.kind) {
     case 'length':
       return [withLength(head, content.length), content];
@@ -110,7 +110,8 @@ export function reframed(head: AnswerHead, content: Buffer): [head: AnswerHead, 
       const end = Buffer.from(content.length === 0 ? '\r\n' : '\r\n0\r\n\r\n');
       return [head, Buffer.concat([size, content, end])];
     }
-    default:
+    case 'none':
+    case 'until-close':
       return [head, content];
   }
 }

@@ -7,9 +7,25 @@ import { posix } from 'node:path';
 import { type JsonObject, type JsonValue, parseGoJson, stringifyJson } from '../engine/json.js';
 import { isObject, listAt, textAt } from '../rules/json-pointer.js';
 import type { AskedBinds } from '../uid-allocator/record.js';
+import { withContent } from './answer-head.js';
+import type { AnswerReader } from './answer-reader.js';
 
 /** The engine's answers about a container begin with its id (moby api/types/container, ContainerJSONBase). */
 const beginning = /^\{"Id":"([0-9a-f]{64})"/;
+
+/** Longest answer about a container that is read, in bytes. */
+const inspectLimit = 1 << 20;
+
+/** Reads the engine's answers to GET /containers/X/json. @param asked what the ledger knows of the container */
+export function askedBindsReader(asked: (containerId: string) => AskedBinds | undefined): AnswerReader {
+  return {
+    limit: (status) => (status === 200 ? inspectLimit : 0),
+    read: ({ head, content }) => {
+      const shown = withAskedBinds(content, asked);
+      return shown && withContent(head, shown);
+    },
+  };
+}
 
 /**
  * @param content the engine's answer to GET /containers/X/json

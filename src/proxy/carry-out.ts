@@ -5,10 +5,7 @@
 import { type JsonArray, stringifyJson } from '../engine/json.js';
 import { stringifyQuery } from '../engine/query.js';
 import { canonicalPath } from '../engine/routes.js';
-import type { JudgedRequest } from '../rules/rule.js';
-import { AllocatorError } from '../uid-allocator/errors.js';
-import type { AskedBinds } from '../uid-allocator/record.js';
-import { withAskedBinds } from './asked-binds.js';
+import { readersOf } from './answer-readers.js';
 import { type Booking, createdContainer } from './bookkeeping.js';
 import { carryOutFiles } from './container-archive.js';
 import type { ProxyContext } from './context.js';
@@ -16,11 +13,11 @@ import { openPriorKnowledge, openUpstream } from './engine-http2.js';
 import type { EngineRequest, EngineRequestBody } from './engine-request.js';
 import type { Exchange } from './exchange.js';
 import { type ForwardOptions, type ForwardOutcome, forward } from './forward.js';
+import { clientsWord } from './given-name.js';
 import { terminateGrpc } from './grpc.js';
 import { passedFields, type RequestHead } from './head.js';
 import { tunnel, tunnelAnswer, upgradeFor } from './hijack.js';
 import type { AllowedRequest } from './judge.js';
-import { execNote } from './made-exec.js';
 import { withStandIn } from './missing-container.js';
 import { grpcWatcher } from './record.js';
 import type { RoutedRequest } from './route-request.js';
@@ -61,14 +58,15 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
   if (allowed.missing !== undefined) {
     const { request, givenName } = withStandIn(allowed.request, allowed.missing);
     const asked = engineRequest(exchange, { ...errand, allowed: { ...allowed, request } });
-    noteFailure(exchange, await forward(exchange, asked, proxy.pool, { givenName }));
+    noteFailure(exchange, await forward(exchange, asked, proxy.pool, { readers: [clientsWord(givenName)] }));
     return undefined;
   }
   const request = engineRequest(exchange, errand);
   const registryAuth = request.fields.find(({ key }) => key === 'x-registry-auth');
   proxy.noteImage?.(allowed.request, registryAuth?.value);
+  const readers = readersOf(routed, allowed, proxy);
   if (booking !== undefined) {
-    await forwardBooked(exchange, request, booking, proxy);
+    await forwardBooked(exchange, request, { booking, readers }, proxy);
     return undefined;
   }
   const asked = routed.match.params['id'] ?? allowed.request.query.get('container')?.[0] ?? '';
@@ -89,33 +87,12 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
   const options = {
     ...(tunnels && { tunnels }),
     ...(bodyJudge && { bodyJudge }),
-    ...givenName(routed, allowed.request),
-    ...(routed.route.name === 'exec.create' && { noteCreated: execNote(allowed.request, proxy.facts) }),
-    ...(routed.route.name === 'container.inspect' && {
-      rewrite: (content: Buffer) => withAskedBinds(content, (id) => askedFor(id, proxy)),
-    }),
+    readers,
   };
   const outcome = await forward(exchange, sent, proxy.pool, options).finally(() => bodyJudge?.close());
   if (outcome.kind === 'tunnel') return openTunnel(exchange, outcome.engine, allowed, proxy);
   noteFailure(exchange, outcome);
   return undefined;
-}
-
-/** A record that can't be believed keeps nobody from looking at its container. */
-function askedFor(id: string, { ledger }: ProxyContext): AskedBinds | undefined {
-  try {
-    return ledger.read(id)?.asked;
-  } catch (error) {
-    if (error instanceof AllocatorError) return undefined;
-    throw error;
-  }
-}
-
-/** Set where the engine got another word for the container than the client's. */
-function givenName({ match }: RoutedRequest, { params }: JudgedRequest): Pick<ForwardOptions, 'givenName'> {
-  const given = match.params['id'];
-  const id = params['id'];
-  return given === undefined || id === undefined || given === id ? {} : { givenName: { id, given } };
 }
 
 function engineRequest(exchange: Exchange, errand: Errand): EngineRequest {
@@ -162,13 +139,13 @@ function contentType(head: RequestHead, body: EngineRequestBody): string | undef
 async function forwardBooked(
   exchange: Exchange,
   request: EngineRequest,
-  booking: Booking,
+  { booking, readers }: { readonly booking: Booking } & Required<Pick<ForwardOptions, 'readers'>>,
   proxy: ProxyContext,
 ): Promise<void> {
   let settled = false;
   try {
     const [outcome] = await Promise.all([
-      forward(exchange, request, proxy.pool, { hold: true }),
+      forward(exchange, request, proxy.pool, { hold: true, readers }),
       booking.durable,
     ]);
     if (outcome.kind !== 'held') return noteFailure(exchange, outcome);

@@ -5,25 +5,22 @@
  */
 import type { Socket } from 'node:net';
 import type { StreamJudge } from '../registry/stream-judge.js';
-import { type AnswerHead, reframed, writeAnswerHead } from './answer-head.js';
+import { type AnswerHead, writeAnswerHead } from './answer-head.js';
+import type { AnswerReader, WholeAnswer } from './answer-reader.js';
 import type { AnswerReceiver, EngineConnection } from './engine-connection.js';
 import type { EnginePool } from './engine-pool.js';
 import { type EngineRequest, writeEngineHead } from './engine-request.js';
 import { ProxyError } from './errors.js';
 import type { ClientWatcher, Exchange } from './exchange.js';
 import { ChunkedFraming } from './framing.js';
-import { type GivenName, rewordedLimit, withClientsWord } from './given-name.js';
 import { JudgedBody, type JudgedBodySink } from './judged-body.js';
 import { type BodySink, bodyFraming } from './request-body.js';
 import type { TunnelEnd } from './tunnel-end.js';
 import { lastChunk, writeChunk } from './write-chunk.js';
 
 /** An answer that was held back: for bookkeeping that must be done before the client sees it. */
-export interface HeldAnswer {
-  readonly head: AnswerHead;
-  /** The body's content without chunk framing. */
-  readonly content: Buffer;
-  /** Writes the answer to the client as the engine sent it, and ends the exchange. */
+export interface HeldAnswer extends WholeAnswer {
+  /** Writes the answer to the client, as the engine sent it or as a reader has it, and ends the exchange. */
   release(): void;
 }
 
@@ -39,17 +36,13 @@ export interface ForwardOptions {
   readonly tunnels?: (head: AnswerHead) => boolean;
   /** Hold the answer back instead of passing it on. */
   readonly hold?: boolean;
-  /** The client's word for the container that the request names by its full id, for the engine's errors. */
-  readonly givenName?: GivenName;
-  /** Told what the engine made (201), before the client is. The answer passes, whatever becomes of this. */
-  readonly noteCreated?: (content: Buffer) => void;
-  /** Makes other content of a whole answer with status 200, or says that it stays as it is. */
-  readonly rewrite?: (content: Buffer) => Buffer | undefined;
+  /** At most one of them reads an answer: the first whose it is. */
+  readonly readers?: readonly AnswerReader[];
   /** Judges the body while it streams. The caller closes it. */
   readonly bodyJudge?: StreamJudge;
 }
 
-/** Most bytes of an answer that is held back; one that is only to be rewritten passes as it is when it is longer. */
+/** Most bytes of an answer that is held back. */
 const heldLimit = 1 << 20;
 
 /**
@@ -81,7 +74,9 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
   readonly #client: Socket;
   readonly #engine: EngineConnection;
   readonly #options: ForwardOptions;
-  #held: { readonly head: AnswerHead; readonly parts: Buffer[]; size: number } | undefined;
+  #held:
+    | { readonly head: AnswerHead; readonly parts: Buffer[]; readonly limit: number; size: number }
+    | undefined;
   #keepAlive: boolean;
   #judged: JudgedBody | undefined;
   #resolve!: (outcome: ForwardOutcome) => void;
@@ -164,24 +159,23 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     if (head.status === 101) {
       throw new ProxyError('COFFERDAM_ENGINE_ANSWER', 'the engine switched protocols without being asked');
     }
-    if (this.#options.hold === true || this.#isReadFirst(head) || this.#isRewritten(head)) {
+    const limit = this.#options.hold === true ? heldLimit : this.#readLimit(head);
+    if (limit > 0) {
       if (head.framing.kind === 'until-close') this.#keepAlive = false;
-      this.#held = { head, parts: [], size: 0 };
+      this.#held = { head, parts: [], size: 0, limit };
       if (bytes.length > bodyStart) this.body(bytes.subarray(bodyStart));
     } else this.#passHead(head, bytes, bodyStart);
     return 'http';
   }
 
-  /** Errors and names are held until they are whole; what is longer than they can be passes as it is. */
-  #isReadFirst({ status, framing }: AnswerHead): boolean {
-    const { givenName, noteCreated } = this.#options;
-    const wanted = status === 201 ? noteCreated !== undefined : status >= 400 && givenName !== undefined;
-    return wanted && (framing.kind !== 'length' || framing.length <= rewordedLimit);
+  #reader(status: number): AnswerReader | undefined {
+    return this.#options.readers?.find((reader) => reader.limit(status) > 0);
   }
 
-  #isRewritten({ status, framing }: AnswerHead): boolean {
-    if (this.#options.rewrite === undefined || status !== 200) return false;
-    return framing.kind !== 'length' || framing.length <= heldLimit;
+  /** Most bytes of this answer that are read first; 0 where nobody reads it, or where it is said to be longer. */
+  #readLimit({ status, framing }: AnswerHead): number {
+    const limit = this.#reader(status)?.limit(status) ?? 0;
+    return framing.kind === 'length' && framing.length > limit ? 0 : limit;
   }
 
   #passHead(head: AnswerHead, bytes: Buffer, bodyStart: number): void {
@@ -207,9 +201,8 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     }
     held.size += bytes.length;
     held.parts.push(bytes);
-    const { hold } = this.#options;
-    if (held.size <= (hold === true || this.#isRewritten(held.head) ? heldLimit : rewordedLimit)) return;
-    if (hold === true) {
+    if (held.size <= held.limit) return;
+    if (this.#options.hold === true) {
       throw new ProxyError('COFFERDAM_ENGINE_ANSWER', "the engine's answer is larger than it can be");
     }
     this.#held = undefined;
@@ -247,16 +240,11 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
   }
 
   #resolveHeld(answer: HeldAnswer): void {
-    const { givenName, hold, noteCreated, rewrite } = this.#options;
-    if (hold === true) {
+    if (this.#options.hold === true) {
       this.#resolve({ kind: 'held', answer });
       return;
     }
-    if (answer.head.status === 201) noteCreated?.(answer.content);
-    const rewritten = this.#isRewritten(answer.head) ? rewrite?.(answer.content) : undefined;
-    if (rewritten !== undefined) this.#release(...reframed(answer.head, rewritten));
-    else if (givenName === undefined || answer.head.status < 400) answer.release();
-    else this.#release(...withClientsWord(answer, givenName));
+    answer.release();
     this.#resolve({ kind: 'answered' });
   }
 
@@ -278,7 +266,12 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     if (head.framing.kind === 'chunked')
       new ChunkedFraming({ allowTrailers: true }).advance(body, 0, payload);
     const content = head.framing.kind === 'chunked' ? Buffer.concat(payload) : body;
-    return { head, content, release: () => this.#release(head, body) };
+    const reader = this.#reader(head.status);
+    return {
+      head,
+      content,
+      release: () => this.#release(...(reader?.read({ head, content }) ?? ([head, body] as const))),
+    };
   }
 
   failed(error: Error): void {

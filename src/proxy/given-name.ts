@@ -3,7 +3,8 @@
  * puts it where it would have put what the client wrote. It must never touch an id that the engine itself chose to
  * show, nor anything but errors, nor change how the end of an answer is known.
  */
-import { type AnswerHead, reframed, withLength } from './answer-head.js';
+import { type AnswerHead, withContent, withLength } from './answer-head.js';
+import { type AnswerReader, shortAnswer, type WholeAnswer } from './answer-reader.js';
 
 /** A container's full id, and the name or short id that the client gave for it. */
 export interface GivenName {
@@ -12,9 +13,6 @@ export interface GivenName {
   /** The id belongs to nothing: wherever it shows, it stands for the client's word. */
   readonly invented?: boolean;
 }
-
-/** Longest error body that is looked at, in bytes; the engine's own are a few hundred. Longer ones pass as they are. */
-export const rewordedLimit = 64 * 1024;
 
 /**
  * Where moby (v20.10 to v29) repeats what it was given: daemon/{attach,archive,checkpoint,delete,exec,export,restart,
@@ -64,16 +62,21 @@ function escaped(text: string): string {
   );
 }
 
-/**
- * An error as the client gets it: its head, and its body with the framing that it had.
- * @param content the body without chunk framing
- */
+/** Reads the engine's errors for the client's word. */
+export function clientsWord(name: GivenName): AnswerReader {
+  return {
+    limit: (status) => (status >= 400 ? shortAnswer : 0),
+    read: (answer) => withClientsWord(answer, name),
+  };
+}
+
+/** An error as the client gets it: its head, and its body with the framing that it had. */
 export function withClientsWord(
-  { head, content }: { readonly head: AnswerHead; readonly content: Buffer },
+  { head, content }: WholeAnswer,
   name: GivenName,
 ): [head: AnswerHead, body: Buffer] {
   if (head.framing.kind === 'none') return [withoutBody(head, name), content];
-  return reframed(head, withGivenName(content, name));
+  return withContent(head, withGivenName(content, name));
 }
 
 /**

@@ -5,22 +5,21 @@
  */
 import { createdSchema } from '../engine/client-answers.js';
 import type { JudgedRequest } from '../rules/rule.js';
+import { type AnswerReader, shortAnswer } from './answer-reader.js';
 import type { LookUp } from './context.js';
 
 const fullId = /^[0-9a-f]{64}$/;
 
-/**
- * @param request a judged `exec.create`, which names its container by the full id
- * @returns to be told the engine's answer
- */
-export function execNote(
-  { params }: JudgedRequest,
-  facts: Pick<LookUp, 'noteExec'>,
-): (content: Buffer) => void {
+/** Reads the answer to a judged `exec.create`, which names its container by the full id. */
+export function execNote({ params }: JudgedRequest, facts: Pick<LookUp, 'noteExec'>): AnswerReader {
   const container = params['id'] ?? '';
-  return (content) => {
-    const execId = createdId(content);
-    if (execId !== undefined && fullId.test(container)) facts.noteExec(execId, container);
+  return {
+    limit: (status) => (status === 201 ? shortAnswer : 0),
+    read: ({ content }) => {
+      const execId = createdId(content);
+      if (execId !== undefined && fullId.test(container)) facts.noteExec(execId, container);
+      return undefined;
+    },
   };
 }
 

@@ -32,7 +32,8 @@ export function makeMissingSources(
   const denials: Denial[] = [];
   for (const path of missingSources(request, facts)) {
     const { hostFiles, filesharingAllowedDirectories } = request.settings;
-    const now = hostPaths.make(path, request.caller, hostFiles, filesharingAllowedDirectories);
+    const shared = hostFiles.sharingMode === 'warn' ? undefined : filesharingAllowedDirectories;
+    const now = hostPaths.make(path, request.caller, hostFiles, shared);
     made.set(path, now);
     const why = now.restricted ?? now.refusedAt;
     if (why !== undefined) denials.push(notMade(path, why, request));

@@ -30,14 +30,22 @@ function boundsOf({ caller }: JudgedRequest, image: SocketImageFacts | undefined
   return [...new Set([image?.commandEntry ?? general, ...(caller.bounds ?? [])])];
 }
 
-/** Whether a container with this image may not ask for this. */
-export function isBlocked(request: JudgedRequest, image: SocketImageFacts | undefined): boolean {
+/** Whether a container with this image may not ask for this: by a list that is enforced, or by one that only warns. */
+export function blockedBy(
+  request: JudgedRequest,
+  image: SocketImageFacts | undefined,
+): CommandList['mode'] | undefined {
   const route = request.route.name;
-  if (openRoutes.has(route)) return false;
+  if (openRoutes.has(route)) return undefined;
   const imports = (request.query.get('fromImage')?.[0] ?? '') === '';
-  if (blocks(request, image, { route, imports })) return true;
-  return pushesBuild(request) && mayNotPush(request, image);
+  const modes = [
+    ...blockingModes(request, image, { route, imports }),
+    ...(pushesBuild(request) ? blockingModes(request, image, push) : []),
+  ];
+  return modes.includes('enforce') ? 'enforce' : modes[0];
 }
+
+const push: CommandUse = { route: 'image.push', imports: false };
 
 /** A build whose result goes to a registry is a push, and so is one of which that can't be told. */
 function pushesBuild(request: JudgedRequest): boolean {
@@ -51,19 +59,26 @@ function pushesBuild(request: JudgedRequest): boolean {
  */
 export function mustEnd(request: JudgedRequest, image: SocketImageFacts): boolean {
   // A build's calls were to be judged by the lists of its beginning.
-  return isBlocked(request, image) || (request.route.name === 'build.grpc' && mayNotPush(request, image));
+  if (blockedBy(request, image) === 'enforce') return true;
+  return request.route.name === 'build.grpc' && mayNotPush(request, image);
 }
 
-/** Whether a container with this image may not push, by whatever request. */
+/** Whether a list that is enforced keeps a container with this image from pushing, by whatever request. */
 export function mayNotPush(request: JudgedRequest, image: SocketImageFacts | undefined): boolean {
-  return blocks(request, image, { route: 'image.push', imports: false });
+  return blockingModes(request, image, push).includes('enforce');
 }
 
-function blocks(request: JudgedRequest, image: SocketImageFacts | undefined, use: CommandUse): boolean {
+/** The modes of the lists that block a use. */
+function blockingModes(
+  request: JudgedRequest,
+  image: SocketImageFacts | undefined,
+  use: CommandUse,
+): readonly CommandList['mode'][] {
   const { perImage, commandList } = request.settings.enhancedContainerIsolation.dockerSocketMount;
-  return boundsOf(request, image).some((entry) =>
-    listBlocks(perImage.find((own) => own.image === entry)?.commandList ?? commandList, use),
-  );
+  return boundsOf(request, image)
+    .map((entry) => perImage.find((own) => own.image === entry)?.commandList ?? commandList)
+    .filter((list) => listBlocks(list, use))
+    .map(({ mode }) => mode);
 }
 
 /** Whether a command list blocks a request. */

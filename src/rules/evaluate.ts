@@ -3,7 +3,8 @@
  * Pure. It must never lose a finding, stop at the first denial, or let two rules overwrite each other silently.
  */
 import type { JsonObject } from '../engine/json.js';
-import { warnsOnly } from '../settings/modes.js';
+import { warnedBecause } from '../settings/modes.js';
+import { warnInstead } from './finding.js';
 import { withValueAt } from './json-pointer.js';
 import type {
   Assignment,
@@ -89,15 +90,15 @@ export async function lookUp(
 }
 
 /**
- * What one rule finds; its denials are warnings where the section that decides only warns, and where the engine takes
- * its own copy of the body, a change is a denial.
+ * What one rule finds; its denials are warnings where the settings say so. What it rewrites it rewrites all the same:
+ * that is how a rule allows something. Where the engine takes its own copy of the body, a change is a denial.
  */
 export function judgeBy(rule: Rule, request: JudgedRequest, facts: Facts): readonly Finding[] {
   return rule.judge(request, facts).map((finding) => {
     if (finding.kind === 'set' && isRollback(request)) return unchangeable(finding.field, finding.reason);
-    return finding.kind === 'deny' && warnsOnly(request.settings, finding.setting)
-      ? asWarning(finding)
-      : finding;
+    if (finding.kind !== 'deny') return finding;
+    const because = warnedBecause(request.settings, finding, request.caller);
+    return because === undefined ? finding : warnInstead(finding, because);
   });
 }
 
@@ -114,11 +115,6 @@ export function evaluate(rules: readonly Rule[], request: JudgedRequest, facts: 
     }
   }
   return { denials, sets, warnings };
-}
-
-/** A denial by a section that only warns. */
-function asWarning({ rule, field, reason, setting }: Denial): Warning {
-  return { kind: 'warn', rule, field, reason: `${reason} (${setting}); allowed, because its mode is "warn"` };
 }
 
 /**

@@ -2,9 +2,9 @@
  * The rule `file-sharing`: where the settings list the folders that may be mounted, nothing else of the host is,
  * whoever owns it. Docker Desktop checks this apart from isolation, and so does this rule.
  */
-import { findingsOf } from './finding.js';
+import { findingsOf, warnInstead } from './finding.js';
 import { furtherSourceNeeds, hostSources, sourceNeeds } from './host-sources.js';
-import type { Rule } from './rule.js';
+import type { Denial, Finding, Rule } from './rule.js';
 import { isEngineSocket } from './socket-mounts.js';
 
 const setting = 'filesharingAllowedDirectories';
@@ -35,6 +35,11 @@ export const fileSharing: Rule = {
             text: `mounts denied: The path ${path} is not shared from the host and is not known to Docker. You can configure shared paths in the setting ${setting}.`,
           },
         ),
-      );
+      )
+      .map((denial) => byMode(denial, request.settings.hostFiles.sharingMode));
   },
 };
+
+function byMode(denial: Denial, mode: 'enforce' | 'warn'): Finding {
+  return mode === 'warn' ? warnInstead(denial, 'hostFiles.sharingMode is "warn"') : denial;
+}

@@ -16,6 +16,14 @@ export interface Findings {
   warn(field: string, reason: string): Warning;
 }
 
+/**
+ * A refusal where it only warns.
+ * @param because what has it so
+ */
+export function warnInstead({ rule, field, reason, setting }: Denial, because: string): Warning {
+  return { kind: 'warn', rule, field, reason: `${reason} (${setting}); allowed, because ${because}` };
+}
+
 /** The findings of one rule. */
 export function findingsOf(rule: string, setting: string = isolationSetting): Findings {
   return {

@@ -4,12 +4,12 @@
  * daemon/container_operations.go, net.ParseIP).
  */
 import { isIP, isIPv4 } from 'node:net';
-import { findingsOf } from './finding.js';
+import { findingsOf, warnInstead } from './finding.js';
 import { listAt, membersAt, pointer, textAt, valueAt } from './json-pointer.js';
 import type { Finding, JudgedRequest, Rule } from './rule.js';
 
 const setting = 'portBindingBehavior';
-const { deny, set } = findingsOf('port-bindings', setting);
+const { deny, set, warn } = findingsOf('port-bindings', setting);
 
 const loopback = '127.0.0.1';
 const bindings = '/HostConfig/PortBindings';
@@ -19,19 +19,30 @@ const servicePorts = '/EndpointSpec/Ports';
 export const portBindings: Rule = {
   id: 'port-bindings',
   summary:
-    'Where the settings say so, ports are published on 127.0.0.1: where the client names no address, or always. What can have no address of its own (`--publish-all`, ports of services) is refused then.',
+    'Where the settings say so, ports are published on 127.0.0.1: where the client names no address, or always. What can have no address of its own (`--publish-all`, ports of services) is refused then. With its mode `warn` both are only told.',
   setting,
   whenIsolationIsOff: 'judges',
   routes: ['container.create', 'service.create', 'service.update'],
   judge: (request) => {
-    const { value } = request.settings.portBindingBehavior;
+    const { value, mode } = request.settings.portBindingBehavior;
     if (value === 'default-port-binding') return [];
     const always = value === 'local-only-port-binding';
-    return request.route.name === 'container.create'
-      ? judgeContainer(request, always)
-      : judgeService(request, always);
+    const found =
+      request.route.name === 'container.create'
+        ? judgeContainer(request, always)
+        : judgeService(request, always);
+    return mode === 'warn' ? found.map(onlyTold) : found;
   },
 };
+
+/** Here a change takes something away as a refusal does: neither happens while the setting is tried out. */
+function onlyTold(finding: Finding): Finding {
+  const because = 'its mode is "warn"';
+  if (finding.kind === 'deny') return warnInstead(finding, because);
+  if (finding.kind !== 'set') return finding;
+  const reason = `the port would be published on ${loopback} alone (${setting}); left as it is, because ${because}`;
+  return warn(finding.field, reason);
+}
 
 function judgeContainer({ body }: JudgedRequest, always: boolean): readonly Finding[] {
   const all = valueAt(body, everyPort) === true ? [refuseAll()] : [];

@@ -6,10 +6,10 @@
 
 import { stringifyQuery } from '../engine/query.js';
 import { canonicalPath } from '../engine/routes.js';
-import { callersImage, isBlocked, mayNotPush } from './command-lists.js';
+import { blockedBy, callersImage, mayNotPush } from './command-lists.js';
 import { openRoutes } from './command-routes.js';
-import { findingsOf } from './finding.js';
-import type { Facts, Finding, JudgedRequest, Need, Rule } from './rule.js';
+import { findingsOf, warnInstead } from './finding.js';
+import type { Denial, Facts, Finding, JudgedRequest, Need, Rule } from './rule.js';
 
 const setting = 'enhancedContainerIsolation.dockerSocketMount';
 const { deny, warn } = findingsOf('socket-commands', setting);
@@ -51,10 +51,16 @@ function judgeContainer(request: JudgedRequest, facts: Facts): readonly Finding[
     return [deny('path', reason, 'Ask your administrators to list it in imageList.')];
   }
   const findings: Finding[] = image.warning === undefined ? [] : [warn('path', image.warning)];
-  return isBlocked(request, image) ? [...findings, blocked(request)] : findings;
+  const mode = blockedBy(request, image);
+  if (mode === undefined) return findings;
+  const denial = blocked(request);
+  return [...findings, mode === 'warn' ? warnInstead(denial, 'the list’s mode is "warn"') : denial];
 }
 
-/** Why a container's build may not push, where it may not: a build that pushes is a push. */
+/**
+ * Why a container's build may not push, where it may not: a build that pushes is a push. A list that only warns stops
+ * none.
+ */
 export function pushRefusal(
   request: JudgedRequest,
   facts: Facts,
@@ -68,7 +74,7 @@ function blockedText(command: string): string {
   return `enhanced container isolation: docker command ${JSON.stringify(command)} is blocked; if you wish to allow it, configure the docker socket command list in the cofferdam settings.`;
 }
 
-function blocked(request: JudgedRequest): Finding {
+function blocked(request: JudgedRequest): Denial {
   const query = stringifyQuery(request.query);
   const path = canonicalPath({ route: request.route, params: request.params }, request.apiVersion);
   const uri = query === '' ? path : `${path}?${query}`;

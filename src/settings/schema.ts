@@ -13,12 +13,24 @@ const locked = z
   .default(false)
   .describe('Whether users and policy bundles are kept from changing this section.');
 
-const mode = z
-  .enum(['enforce', 'warn'])
-  .default('enforce')
-  .describe(
-    '`warn`: what would be refused is allowed, and stands in the audit log with a warning; builds are not looked into.',
-  );
+function mode(meaning: string) {
+  return z.enum(['enforce', 'warn']).default('enforce').describe(`\`warn\`: ${meaning}`);
+}
+const listMode = mode(
+  'what would be refused is allowed, and stands in the audit log with a warning; builds are not looked into.',
+);
+
+/** Rules that may warn: what they refuse weighs on the host, and makes nobody root. */
+const harmlessRules = ['host-resources'] as const;
+/** Rules that may warn for whoever accepts that they keep callers from becoming root, or another user. */
+const protectingRules = [
+  'administration',
+  'log-drivers',
+  'network-creation',
+  'other-callers',
+  'process-lists',
+  'subnets',
+] as const;
 
 const text = z.string().min(1);
 
@@ -35,6 +47,7 @@ const commandListSchema = z
       .describe(
         'Names as in `docker --help`, and the groups `container*`, `image*`, `volume*`, `network*`, `build*`, `system*`.',
       ),
+    mode: mode('a blocked command works, and stands in the audit log with a warning.'),
   })
   .readonly();
 /** Which docker commands a container may use over a granted socket. */
@@ -82,6 +95,20 @@ const enhancedContainerIsolationSchema = z
       .default(true)
       .describe('Whether containers run isolated, each in a user namespace with a range of ids of its own.'),
     locked,
+    warn: z
+      .array(z.enum(harmlessRules))
+      .readonly()
+      .default([])
+      .describe(
+        'Rules that warn instead of refusing: what they refuse weighs on the host, and makes nobody root. What they rewrite they go on rewriting.',
+      ),
+    warnAtRiskOfRoot: z
+      .array(z.enum(protectingRules))
+      .readonly()
+      .default([])
+      .describe(
+        'Rules that warn instead of refusing, although what they refuse can make a caller root on the host or another user. Never for a container’s socket.',
+      ),
     dockerSocketMount: dockerSocketMountSchema
       .prefault({})
       .describe('Which containers may mount the Docker socket, and what they may do with it.'),
@@ -113,7 +140,7 @@ export const registryAccessSchema = z
   .object({
     value: z.boolean().default(false).describe('Whether only the listed registries can be reached.'),
     locked,
-    mode,
+    mode: listMode,
     registries: z
       .array(registryEntrySchema)
       .readonly()
@@ -149,7 +176,7 @@ export const imageAccessSchema = z
       .default(false)
       .describe('Whether only the listed kinds of Docker Hub images are allowed.'),
     locked,
-    mode,
+    mode: listMode,
     allow: z
       .array(
         z
@@ -189,6 +216,9 @@ const hostFilesSchema = z
       .describe(
         'Supplementary groups, by name or number, that keep their number in bind mounts of folders that belong to them. Groups of the system are left out.',
       ),
+    sharingMode: mode(
+      'folders that `filesharingAllowedDirectories` leaves out may be mounted within the caller’s own reach, with a warning; everything else about host files is refused as ever.',
+    ),
   })
   .readonly();
 
@@ -215,6 +245,7 @@ const portBindingSchema = z
         '`default-port-binding`: as the engine does. `default-local-port-binding`: on 127.0.0.1 where the client names no address. `local-only-port-binding`: on 127.0.0.1 whatever the client names.',
       ),
     locked,
+    mode: mode('nothing is refused or put on 127.0.0.1; what would be is allowed as it is, with a warning.'),
   })
   .readonly();
 
@@ -301,7 +332,7 @@ export const settingsSchema = z
       .object({
         value: z.boolean().default(false).describe('Whether `docker load` and `docker import` are refused.'),
         locked,
-        mode,
+        mode: listMode,
       })
       .readonly()
       .prefault({})

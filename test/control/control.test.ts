@@ -39,6 +39,7 @@ function status(): Status {
       warnings: [],
       isolation: { value: isolation.value, locked: isolation.locked },
       locked: [],
+      onlyWarning: [],
     },
     ranges: { inUse: 1, free: 65_533 },
     ready,
@@ -271,6 +272,17 @@ async function realMetrics(): Promise<Map<string, Set<string>>> {
     status: 403,
     milliseconds: 2,
     phases: { read: 0.5, judge: 1, carry: 0.5 },
+  });
+  audit.record({
+    event: 'request',
+    method: 'POST',
+    route: 'image.pull',
+    verdict: 'allowed',
+    rules: ['registry-pull'],
+    warnings: ['not on the list'],
+    generation: 1,
+    status: 200,
+    milliseconds: 2,
   });
   metrics.prepared('prepared', 5);
   metrics.registryAsked('answered');

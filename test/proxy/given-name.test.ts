@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseAnswerHead, writeAnswerHead } from '../../src/proxy/answer-head.js';
-import { rewordedLimit, withClientsWord, withGivenName } from '../../src/proxy/given-name.js';
+import { shortAnswer } from '../../src/proxy/answer-reader.js';
+import { withClientsWord, withGivenName } from '../../src/proxy/given-name.js';
 import type { Facts, Rule } from '../../src/rules/rule.js';
 import { RawClient } from './raw-client.js';
 import { startScriptedEngine } from './scripted-engine.js';
@@ -140,7 +141,7 @@ describe('of an error longer than the engine’s own, nothing is replaced', () =
     const engine = await startScriptedEngine(async (side) => {
       await side.untilText('\r\n\r\n');
       const asked = /\/containers\/(\w+)\//.exec(side.text)?.[1];
-      const body = `No such container: ${asked}${'x'.repeat(rewordedLimit)}`;
+      const body = `No such container: ${asked}${'x'.repeat(shortAnswer)}`;
       const length = announced ? `Content-Length: ${body.length}\r\n` : '';
       side.socket.end(`HTTP/1.1 404 Not Found\r\n${length}\r\n${body}`);
     });

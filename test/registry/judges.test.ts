@@ -9,7 +9,9 @@ import { message } from './buildkit/messages.js';
 const digest = (digit: string) => `sha256:${digit.repeat(64)}`;
 
 async function namesWith(driverStatus: readonly (readonly string[])[]) {
-  const settings = settingsSchema.parse({ registryAccess: { value: true, registries: [], localImages: true } });
+  const settings = settingsSchema.parse({
+    registryAccess: { value: true, registries: [], localImages: true },
+  });
   const judge = grpcJudgeFor(
     { route: { name: 'build.grpc' }, query: new Map(), engine: { version: '28.5.2' }, settings },
     {

@@ -3,7 +3,8 @@ import { routes } from '../../src/engine/routes.js';
 import { evaluate } from '../../src/rules/evaluate.js';
 import { rules } from '../../src/rules/index.js';
 import type { Facts, JudgedRequest } from '../../src/rules/rule.js';
-import { enforcedLists, warnsOnly } from '../../src/settings/modes.js';
+import { enforcedLists, warnedBecause, warningKeys } from '../../src/settings/modes.js';
+import { parseSettings } from '../../src/settings/parse.js';
 import { settingsSchema } from '../../src/settings/schema.js';
 
 const noFacts: Facts = {
@@ -69,9 +70,81 @@ describe('mode warn', () => {
     const body = { Image: 'busybox', HostConfig: { PidMode: 'host' } };
     expect(judge('container.create', settings, {}, body).denied).toContain('host-namespaces');
     for (const setting of ['enhancedContainerIsolation.value', 'hostFiles', 'volumes.types', 'none']) {
-      expect(warnsOnly(settingsSchema.parse(settings), setting)).toBe(false);
+      const refused = { rule: 'host-namespaces', setting };
+      expect(warnedBecause(settingsSchema.parse(settings), refused, {})).toBeUndefined();
     }
   });
+
+  it('leaves a malformed request refused', () => {
+    const settings = settingsSchema.parse({ registryAccess: { value: true, mode: 'warn' } });
+    const refused = { rule: 'registry-pull', setting: 'registryAccess.registries' };
+    expect(warnedBecause(settings, refused, {})).toBe('its mode is "warn"');
+    expect(warnedBecause(settings, { ...refused, status: 400 }, {})).toBeUndefined();
+  });
+});
+
+describe('rules that warn', () => {
+  const isTaken = (enhancedContainerIsolation: object) =>
+    settingsSchema.safeParse({ enhancedContainerIsolation }).success;
+  const harmless: string[] = ['host-resources'];
+  const atRisk: string[] = [
+    'administration',
+    'log-drivers',
+    'network-creation',
+    'other-callers',
+    'process-lists',
+    'subnets',
+  ];
+
+  it.each(rules.map(({ id }) => id))('%s', (id) => {
+    expect(isTaken({ warn: [id] })).toBe(harmless.includes(id));
+    expect(isTaken({ warnAtRiskOfRoot: [id] })).toBe(atRisk.includes(id));
+  });
+
+  it('are told apart by the file: what protects from root needs the key that says so', () => {
+    const file = Buffer.from('{"enhancedContainerIsolation": {"warn": ["log-drivers"]}}');
+    expect(() => parseSettings('f', file)).toThrow(/warn\[0\]: must be one of "host-resources"/);
+    const mistaken = Buffer.from('{"enhancedContainerIsolation": {"warn": ["host-resource"]}}');
+    expect(() => parseSettings('f', mistaken)).toThrow(/did you mean "host-resources"/);
+  });
+
+  it('warn whoever is on the host, and never a container over its socket', () => {
+    const settings = settingsSchema.parse({
+      enhancedContainerIsolation: { warn: ['host-resources'], warnAtRiskOfRoot: ['log-drivers'] },
+    });
+    const of = (rule: string, caller: { container?: string }) =>
+      warnedBecause(settings, { rule, setting: 'enhancedContainerIsolation.value' }, caller);
+    expect(of('log-drivers', {})).toContain('warnAtRiskOfRoot lists log-drivers');
+    expect(of('log-drivers', { container: 'c' })).toBeUndefined();
+    expect(of('host-resources', { container: 'c' })).toContain('warn lists host-resources');
+    expect(of('subnets', {})).toBeUndefined();
+  });
+});
+
+it('names everything that only warns', () => {
+  expect(warningKeys(settingsSchema.parse({}))).toEqual([]);
+  const settings = settingsSchema.parse({
+    enhancedContainerIsolation: {
+      warn: ['host-resources'],
+      warnAtRiskOfRoot: ['subnets'],
+      dockerSocketMount: {
+        commandList: { mode: 'warn' },
+        perImage: [{ image: 'ci', commandList: { mode: 'warn' } }],
+      },
+    },
+    hostFiles: { sharingMode: 'warn' },
+    portBindingBehavior: { mode: 'warn' },
+    imageAccess: { mode: 'warn' },
+  });
+  expect(warningKeys(settings)).toEqual([
+    'imageAccess.mode',
+    'portBindingBehavior.mode',
+    'hostFiles.sharingMode',
+    'commandList.mode',
+    'commandList.mode of ci',
+    'rule host-resources',
+    'rule subnets (at risk of root)',
+  ]);
 });
 
 describe('the settings for builds', () => {

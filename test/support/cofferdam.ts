@@ -8,6 +8,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { statusSchema } from '../../src/control/status.js';
 import type { CommandResult } from '../../src/engine/embedded/command.js';
 import { runCommand } from '../../src/engine/embedded/command.js';
 import { answers } from '../../src/engine/embedded/run.js';
@@ -133,6 +134,21 @@ export class Cofferdam {
 
   writeSettings(settings: unknown): void {
     writeFileSync(this.settingsFile, typeof settings === 'string' ? settings : JSON.stringify(settings));
+  }
+
+  /** Writes settings that differ from those in force, and waits until they are. */
+  async settle(settings: unknown): Promise<void> {
+    const earlier = await this.#generation();
+    this.writeSettings(settings);
+    for (let waited = 0; (await this.#generation()) === earlier; waited += 100) {
+      if (waited > 30_000) throw new Error(`the settings were not taken over:\n${this.log}`);
+      await sleep(100);
+    }
+  }
+
+  async #generation(): Promise<number> {
+    const { settings } = statusSchema.parse(JSON.parse((await this.verb('status', '--json')).stdout));
+    return settings.generation;
   }
 
   /** Starts the daemon and waits until its socket answers; throws with its output when it ends instead. */
