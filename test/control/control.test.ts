@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AuditRecord } from '../../src/audit/record.js';
 import { type Audit, openAudit } from '../../src/audit/sink.js';
@@ -150,6 +152,16 @@ describe('isolation on and off', () => {
     expect((await askStatus(runDir())).settings.isolation.value).toBe(true);
   });
 
+  it('is not switched by what a user sets for the command: the daemon alone reads the settings', async () => {
+    write(true, true);
+    const own = join(folder, 'own.json');
+    writeFileSync(own, '{"enhancedContainerIsolation": {"value": false, "locked": false}}');
+    const environment = { COFFERDAM_SETTINGS: own, COFFERDAM_STATE: folder };
+    expect(await isolation(['--run-dir', runDir(), '--settings', own, 'off'], environment)).toBe(1);
+    expect(settings.current.enhancedContainerIsolation).toMatchObject({ value: true, locked: true });
+    expect((await askStatus(runDir())).settings.path).toBe(file);
+  });
+
   it.runIf(process.getuid?.() === 0)('knows an unprivileged caller by its own uid', async () => {
     const code = `const {request}=require('http');const r=request({socketPath:process.argv[1],method:'POST',path:'/isolation'},(a)=>a.resume().on('end',()=>process.exit(a.statusCode===200?0:1)));r.end('{"value":false}')`;
     const child = await new Promise<number | null>((resolve) => {
@@ -178,6 +190,20 @@ describe('status', () => {
       ['lost', 'the ledger has no range for it'],
     ]);
     expect(statusScreen(answer)).toContain('bbbbbbbbbbbb   old    stopped   its runtime is runc');
+  });
+
+  it('is drawn again and again with --watch', async () => {
+    const program = fileURLToPath(new URL('../../bin/cofferdam', import.meta.url));
+    const watching = spawn(process.execPath, [program, 'status', '--watch', '--run-dir', runDir()]);
+    let drawn = '';
+    watching.stdout.on('data', (bytes: Buffer) => {
+      drawn += bytes.toString();
+    });
+    await expect.poll(() => drawn, { timeout: 20_000 }).toMatch(/^isolation +on, not locked$/m);
+    write(false, true);
+    await expect.poll(() => drawn, { timeout: 20_000 }).toMatch(/^isolation +off, locked$/m);
+    watching.kill();
+    await once(watching, 'exit');
   });
 
   it('tells a health check', async () => {

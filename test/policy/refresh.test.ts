@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Bundle } from '../../src/policy/bundle.js';
 import { PolicyRefresh } from '../../src/policy/refresh.js';
 import { composeSettings } from '../../src/settings/compose.js';
@@ -115,6 +115,19 @@ describe('a refresh', () => {
     expect(failures).toEqual([]);
   });
 
+  it('is overdue when the server has not confirmed it for the hours of grace', async () => {
+    answer = { status: 200, body: bundle(7, locked) };
+    await follow().refresh();
+    const now = Date.now();
+    const clock = vi.spyOn(Date, 'now');
+    const overdueAfter = (hours: number) => {
+      clock.mockReturnValue(now + hours * 3_600_000);
+      return policy?.state.overdue;
+    };
+    expect([11.9, 12.1].map(overdueAfter)).toEqual([false, true]);
+    clock.mockRestore();
+  });
+
   it('tries again after a failure, waiting longer each time', async () => {
     answer = { status: 503, body: '' };
     await follow().refresh();
@@ -207,6 +220,22 @@ describe('precedence', () => {
     expect(taken.blockDockerLoad.value).toBe(false);
     expect(taken.existingContainers).toBe('refuse');
     expect(taken.hostFiles.rootCallers).toBe('identity');
+  });
+
+  const lockable = Object.entries(defaultSettings).flatMap(([name, section]) =>
+    typeof section === 'object' && 'locked' in section ? [name] : [],
+  );
+  it.each(lockable)('%s.locked keeps a bundle from the whole section', (name) => {
+    const bundle = source({ [name]: { locked: false } });
+    const local = (locked: boolean) =>
+      composeSettings(settingsSchema.parse({ [name]: { locked } }), undefined, bundle);
+    expect(Reflect.get(local(true), name)).toMatchObject({ locked: true });
+    expect(
+      Reflect.get(
+        composeSettings(settingsSchema.parse({}), undefined, source({ [name]: { locked: true } })),
+        name,
+      ),
+    ).toMatchObject({ locked: true });
   });
 
   it('covers existingContainers by the lock of isolation', () => {
