@@ -208,7 +208,10 @@ export class Daemon {
       client,
       ledger,
       log: this.#options.log,
-      onEvent: (event) => facts.noteEvent(event),
+      onEvent: (event) => {
+        facts.noteEvent(event);
+        if (event.Type === 'daemon') preparation.look();
+      },
       onGap: () => {
         facts.noteGap();
         preparation.forget();

@@ -12,14 +12,24 @@ import { isolatingRuntime } from '../rules/runtime.js';
 
 const unprepared: EnginePreparation = { runtime: false, defaultRuntime: false, builds: false };
 
-/** How often an engine that isn't prepared is asked again, in milliseconds: setup needs no restart of ours. */
-const lookEvery = 1_000;
+/**
+ * How often an engine that isn't prepared is asked again, in milliseconds. Its events tell of a reload, and a restart
+ * ends their stream: this is for an engine that does neither, and a look goes through every process of the host.
+ */
+const lookEvery = 60_000;
+/** How soon after a look that failed, in milliseconds: an engine that starts answers a moment later. */
+const lookAgain = 1_000;
 
 export class PreparationWatch {
   #known = unprepared;
   readonly #socket: string;
   readonly #launcher: string;
   readonly #timer: NodeJS.Timeout;
+  readonly #onChange: (now: EnginePreparation) => void;
+  #again: NodeJS.Timeout | undefined;
+  #closed = false;
+  /** Counts the looks: an answer that a newer one has overtaken says nothing any more. */
+  #looks = 0;
 
   /**
    * @param socket path of the engine's unix socket
@@ -29,10 +39,16 @@ export class PreparationWatch {
   constructor(socket: string, launcher: string, onChange: (now: EnginePreparation) => void) {
     this.#socket = socket;
     this.#launcher = launcher;
+    this.#onChange = onChange;
     this.#timer = setInterval(() => {
-      if (!isComplete(this.#known)) void this.refresh().then((changed) => changed && onChange(this.#known));
+      if (!isComplete(this.#known)) this.look();
     }, lookEvery);
     this.#timer.unref();
+  }
+
+  /** Something may have changed: asks the engine, and tells of another answer. */
+  look(): void {
+    void this.refresh().then((changed) => changed && this.#onChange(this.#known));
   }
 
   /** The last answer. The object stays the same while the answer does. */
@@ -42,6 +58,7 @@ export class PreparationWatch {
 
   /** The engine is away, or another one may come. */
   forget(): void {
+    this.#looks += 1;
     this.#known = unprepared;
   }
 
@@ -50,15 +67,24 @@ export class PreparationWatch {
    * @returns whether the answer changed
    */
   async refresh(): Promise<boolean> {
-    const before = this.#known;
-    const now = await readPreparation(this.#socket, this.#launcher).catch(() => unprepared);
-    if (JSON.stringify(now) === JSON.stringify(before)) return false;
+    this.#looks += 1;
+    const look = this.#looks;
+    const now = await readPreparation(this.#socket, this.#launcher).catch(() => this.#later());
+    if (look !== this.#looks || JSON.stringify(now) === JSON.stringify(this.#known)) return false;
     this.#known = now;
     return true;
   }
 
   close(): void {
+    this.#closed = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#again);
+  }
+
+  #later(): EnginePreparation {
+    clearTimeout(this.#again);
+    if (!this.#closed) this.#again = setTimeout(() => this.look(), lookAgain).unref();
+    return unprepared;
   }
 }
 
