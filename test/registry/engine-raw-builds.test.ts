@@ -88,7 +88,7 @@ describe.each(kinds)('engine %s', (_title, options) => {
 
     beforeAll(async () => {
       await guarded.engine.cli.must('tag', 'busybox', named());
-      guarded.list();
+      guarded.list({ localImages: true });
     });
 
     test('is taken from the store', async () => {

@@ -48,7 +48,10 @@ const effects: Readonly<Record<string, Effect>> = {
   'uidRanges.first': [atStart, 'uidRanges: containers get ids of these'],
   'uidRanges.last': [atStart, 'uidRanges: containers get ids of these'],
   'hostFiles.locked': locks,
-  'hostFiles.rootCallers': ['host-files/ownership.test.ts', 'sudo docker run works for the folder’s owner'],
+  'hostFiles.rootCallers': [
+    'host-files/owner-settings.test.ts',
+    'sudo docker run works for the folder’s owner',
+  ],
   'hostFiles.allow': [
     'host-files/host-paths.test.ts',
     'what the settings deny, and below /run what they allow',
@@ -57,7 +60,10 @@ const effects: Readonly<Record<string, Effect>> = {
     'host-files/host-paths.test.ts',
     'what the settings deny, and below /run what they allow',
   ],
-  'hostFiles.groups': ['host-files/ownership.test.ts', 'a group that the settings name keeps its number'],
+  'hostFiles.groups': [
+    'host-files/owner-settings.test.ts',
+    'a group that the settings name keeps its number',
+  ],
   'hostFiles.sharingMode': [modes, 'are mounted with the caller’s own rights, made where they are missing'],
   filesharingAllowedDirectories: ['cli/administration.test.ts', 'are those that the settings list'],
   'filesharingAllowedDirectories[].path': ['cli/administration.test.ts', 'are those that the settings list'],
@@ -81,8 +87,8 @@ const effects: Readonly<Record<string, Effect>> = {
   'registryAccess.registries[].allow': ['registry/policy.test.ts', "allow: ['pull']"],
   'registryAccess.registries[].description': ['settings/profiles.test.ts', 'ai-agent-sandbox'],
   'registryAccess.localImages': [
-    'registry/engine-doors.test.ts',
-    'BuildKit: a local image works without a contact, and --pull is refused',
+    'registry/engine-build-doors.test.ts',
+    '--pull is refused, and everything without localImages',
   ],
   'registryAccess.urls': ['registry/classic-build.test.ts', "urls: ['https://good.example/**']"],
   'registryAccess.egress': [egress, 'a listed registry works: pull, push, build'],
