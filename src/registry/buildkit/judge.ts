@@ -136,6 +136,20 @@ function exporters(message: WireMessage): readonly { type: string; attributes: A
   return [{ type: message.text(3), attributes: message.textEntries(4) }, ...listed];
 }
 
+/**
+ * What a build comes to: a result, or an error. With neither, dockerd follows a pointer that isn't there and ends, with
+ * every container that it can't restore (buildkit `frontend/gateway/gateway.go`, Return).
+ */
+function judgeReturn(message: WireMessage): GrpcVerdict {
+  if (message.message(1) !== undefined || message.message(2) !== undefined) return { kind: 'allow' };
+  return refuse([
+    isolationFinding(
+      'a build that returns neither a result nor an error would end the engine',
+      'Return one.',
+    ),
+  ]);
+}
+
 /** What holds for one build from its Solve to its end. */
 interface Terms {
   readonly settings: Settings;
@@ -230,6 +244,8 @@ class BuildkitJudge implements GrpcJudge {
         return this.#judgeSolve(message, bytes, settings);
       case inspected.bridgeSolve:
         return this.#judgeBridgeSolve(message, bytes, terms);
+      case inspected.bridgeReturn:
+        return judgeReturn(message);
       case inspected.resolveImageConfig:
         return verdict(judgeImageConfig(message, settings));
       case inspected.resolveSourceMeta:

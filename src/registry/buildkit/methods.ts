@@ -14,6 +14,7 @@ const bridge = '/moby.buildkit.v1.frontend.LLBBridge/';
 export const inspected = {
   controlSolve: `${control}Solve`,
   bridgeSolve: `${bridge}Solve`,
+  bridgeReturn: `${bridge}Return`,
   resolveImageConfig: `${bridge}ResolveImageConfig`,
   resolveSourceMeta: `${bridge}ResolveSourceMeta`,
   newContainer: `${bridge}NewContainer`,
@@ -37,7 +38,6 @@ const passedBridge = [
   'StatFile',
   'Evaluate',
   'Ping',
-  'Return',
   'Inputs',
   'ReleaseContainer',
   'ReadFileContainer',

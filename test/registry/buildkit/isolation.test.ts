@@ -213,6 +213,15 @@ describe('the gateway', () => {
     });
   });
 
+  test('a return of neither a result nor an error, which would end the engine, is refused', async () => {
+    const returned = (bytes: Uint8Array) => judge(inspected.bridgeReturn, bytes, { settings: {} });
+    expect(await returned(message())).toMatchObject({ kind: 'deny' });
+    expect(await returned(message([1, 1]))).toMatchObject({ kind: 'deny' });
+    expect(await returned(message([3, 'x']))).toMatchObject({ kind: 'deny' });
+    expect(await returned(message([1, message()]))).toEqual({ kind: 'allow' });
+    expect(await returned(message([2, message([1, 2])]))).toEqual({ kind: 'allow' });
+  });
+
   test('cache imports are judged', async () => {
     const bytes = message([12, message([1, 'registry'], ...entries(2, { ref: 'evil.io/c' }))]);
     expect(await refusal(inspected.bridgeSolve, bytes)).toContain('evil.io');
