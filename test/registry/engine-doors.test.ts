@@ -32,7 +32,7 @@ describe.each(kinds)('engine %s', (_title, options) => {
 
   test('classic builder: listed and local images work', async () => {
     const { engine, cli, evil } = guarded;
-    guarded.list();
+    guarded.list({ localImages: true });
     await cli.must('pull', guarded.filled('GOOD/team/base:1'));
     await engine.cli.must('tag', 'busybox', guarded.filled('EVIL/team/local:1'));
     const dockerfile =

@@ -35,6 +35,14 @@ const diskSchema = z.object({
   BuildCache: z.array(z.object({ ID: z.string(), Type: z.string() })).nullish(),
 });
 
+/** Isolation is off: it refuses contexts from loopback addresses, where these registries are, for reasons of its own. */
+function registryAccess(access: object = {}): Settings {
+  return settingsSchema.parse({
+    enhancedContainerIsolation: { value: false },
+    registryAccess: access,
+  });
+}
+
 export class GuardedEngine {
   readonly engine: Engine;
   /** The registry that `list` lists, and the one that it doesn't. */
@@ -74,7 +82,7 @@ export class GuardedEngine {
     }
     const client = new EngineClient(engine.socket);
     const { Version, ApiVersion } = await client.version();
-    const settings = { current: settingsSchema.parse({}), generation: 1 };
+    const settings = { current: registryAccess(), generation: 1 };
     const proxy = await startTestProxy(engine.socket, {
       settings,
       rules: registryRules,
@@ -96,13 +104,13 @@ export class GuardedEngine {
 
   /** Every registry may be reached. */
   unlist(): void {
-    this.#settings.current = settingsSchema.parse({});
+    this.#settings.current = registryAccess();
   }
 
   /** The good registry alone may be reached. */
   list(more: object = {}): void {
     const registries = [{ address: this.good.address }];
-    this.#settings.current = settingsSchema.parse({ registryAccess: { value: true, registries, ...more } });
+    this.#settings.current = registryAccess({ value: true, registries, ...more });
   }
 
   /** Drops what an earlier build or pull left, so that the next one has to ask again. */
