@@ -36,7 +36,13 @@ const settings = {
     locked: true,
     dockerSocketMount: { imageList: { images: ['portainer/portainer-ce'] } },
   },
-  registryAccess: { value: true, locked: true, registries: [{ address: 'registry.example' }] },
+  // Local images as well: a build must be refused for what its case is about, not for its base.
+  registryAccess: {
+    value: true,
+    locked: true,
+    registries: [{ address: 'registry.example' }],
+    localImages: true,
+  },
 };
 
 export class Stage {
