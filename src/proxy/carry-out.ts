@@ -9,7 +9,7 @@ import { readersOf } from './answer-readers.js';
 import { type Booking, createdContainer } from './bookkeeping.js';
 import { carryOutFiles } from './container-archive.js';
 import type { ProxyContext } from './context.js';
-import { openPriorKnowledge, openUpstream } from './engine-http2.js';
+import { openPriorKnowledge, openUpstream, type Upstream } from './engine-http2.js';
 import type { EngineRequest, EngineRequestBody } from './engine-request.js';
 import type { Exchange } from './exchange.js';
 import { type ForwardOptions, type ForwardOutcome, forward } from './forward.js';
@@ -175,13 +175,12 @@ async function forwardToTheEnd(
 function openTunnel(
   exchange: Exchange,
   engine: TunnelEnd,
-  { request, facts }: AllowedRequest,
+  allowed: AllowedRequest,
   proxy: ProxyContext,
 ): Tunnel {
-  const client = exchange.connection.takeOver();
-  if (request.route.name !== 'build.grpc') return { closed: tunnel(client, engine) };
-  const judge = proxy.judgeGrpc(request, facts);
-  return { closed: terminateGrpc(client, openUpstream(engine), judge, grpcWatcher(exchange, proxy)) };
+  if (allowed.request.route.name === 'build.grpc')
+    return openGrpc(exchange, openUpstream(engine), allowed, proxy);
+  return { closed: tunnel(exchange.connection.takeOver(), engine) };
 }
 
 /** @throws ProxyError when the engine doesn't serve HTTP/2 without an upgrade, or either side is gone */
@@ -191,8 +190,18 @@ async function openHttp2(exchange: Exchange, allowed: AllowedRequest, proxy: Pro
   const upstream = await openPriorKnowledge(engine).finally(() => exchange.throwIfGone());
   exchange.watch(undefined);
   exchange.status = 200;
+  return openGrpc(exchange, upstream, allowed, proxy);
+}
+
+/** Joins the client's connection with a session of the engine's BuildKit, however that was opened. */
+function openGrpc(
+  exchange: Exchange,
+  upstream: Upstream,
+  { request, facts }: AllowedRequest,
+  proxy: ProxyContext,
+): Tunnel {
   const client = exchange.connection.takeOver();
-  const judge = proxy.judgeGrpc(allowed.request, allowed.facts);
+  const judge = proxy.judgeGrpc(request, facts);
   return { closed: terminateGrpc(client, upstream, judge, grpcWatcher(exchange, proxy)) };
 }
 
