@@ -154,8 +154,8 @@ async function connected(path: string): Promise<Socket> {
   }
 }
 
-/** After this time at rest V8 has given back what only the start needed, in milliseconds. */
-const settling = 12_000;
+/** After this time at rest the daemon has given back what only the start needed, in milliseconds. */
+const settling = 20_000;
 
 /** Resident memory with nothing to do. */
 export const idleMemory: Measure = {

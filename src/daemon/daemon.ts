@@ -24,7 +24,7 @@ import { pushRefusal } from '../rules/socket-commands.js';
 import { serveRuntime } from '../runtime/serve.js';
 import { guardVolumes } from '../runtime/volume-guard.js';
 import type { SettingsHolder } from '../settings/watch.js';
-import { letHeapGrow } from '../system/heap.js';
+import { giveBackAfterStart, letHeapGrow } from '../system/heap.js';
 import { type Ledger, openLedger } from '../uid-allocator/ledger.js';
 import { ContainerSocket } from './container-socket.js';
 import { EgressKeeper } from './egress.js';
@@ -67,6 +67,7 @@ export class Daemon {
     letHeapGrow();
     try {
       await this.#start();
+      giveBackAfterStart();
     } catch (error) {
       await this.stop(0);
       throw error;

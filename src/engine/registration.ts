@@ -24,6 +24,7 @@ import { get } from 'node:http';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { fileContains } from '../system/file-search.js';
 import {
   DaemonJsonProblem,
   lineChanges,
@@ -142,7 +143,7 @@ function buildEnvironment(launcher: string, pid: number | undefined): string[] {
 const proxyWord = 'overriding existing proxy variable';
 
 function knowsWord(pid: number, word: string): boolean {
-  return readFileSync(`/proc/${pid}/exe`).includes(word);
+  return fileContains(`/proc/${pid}/exe`, word);
 }
 
 function dropIn(unit: string, environment: readonly string[], folder = '/etc/systemd/system') {
