@@ -14,9 +14,11 @@ function digest(previous: string, content: string): string {
   return hash('sha256', previous + content, 'hex');
 }
 
-/** Ends a JSON object's text with its chain. `line` is without a newline. */
-export function chained(previous: string, line: string): { readonly line: string; readonly chain: string } {
-  const content = line.slice(0, -1);
+/** Ends a JSON object's text with its chain. `content` is without a newline and its last brace. */
+export function chained(
+  previous: string,
+  content: string,
+): { readonly line: string; readonly chain: string } {
   const chain = digest(previous, content);
   return { line: `${content},"chain":"${chain}"}`, chain };
 }

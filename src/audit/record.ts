@@ -16,6 +16,9 @@ const callerSchema = ledgerCallerSchema.extend({
     .describe('What the process calls itself: a hint, no proof. Absent when it had ended.'),
 });
 
+/** A caller as records name it. */
+export type AuditedCaller = Readonly<z.input<typeof callerSchema>>;
+
 /** How a request ended, as the policy saw it. */
 export const verdicts = ['allowed', 'rewritten', 'denied', 'malformed', 'failed'] as const;
 

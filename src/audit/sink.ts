@@ -1,5 +1,5 @@
 /**
- * Writes the audit log: JSON lines by pino, hash-chained, in `<state>/audit/audit.log`, rotated by size.
+ * Writes the audit log: JSON lines, hash-chained, in `<state>/audit/audit.log`, rotated by size.
  * A record costs its caller the formatting of a line; the disk is never waited for. Lines are handed to the
  * kernel at the latest a quarter of a second later, and when the log is closed.
  * What can't be written (a full disk) is counted and logged, and stops no request.
@@ -17,11 +17,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type Logger, pino } from 'pino';
 import { chained, chainStart, checkLine } from './chain.js';
 import { auditFiles, currentName, rotatedName } from './files.js';
 import { Journal } from './journal.js';
 import { type AuditRecord, auditLineSchema } from './record.js';
+import { recordText } from './record-text.js';
 
 const flushAfterMilliseconds = 250;
 const flushAtCharacters = 64 * 1024;
@@ -82,7 +82,6 @@ interface Batch {
 }
 
 class AuditLog implements Audit {
-  private readonly logger: Logger;
   private descriptor: number;
   private size: number;
   private sequence: number;
@@ -92,8 +91,6 @@ class AuditLog implements Audit {
   private timer: NodeJS.Timeout | undefined;
   private writing: Promise<void> | undefined;
   private readonly journal: Journal | undefined;
-  /** The record whose line pino is making: it comes back as text, within the same call. */
-  private current: AuditRecord | undefined;
   private readonly onExit = () => this.flushNow();
 
   constructor(
@@ -108,20 +105,19 @@ class AuditLog implements Audit {
     this.sequence = last.sequence;
     this.chain = last.chain;
     if (last.sequence === 0) this.continueRotated();
-    this.logger = pino(
-      {
-        base: null,
-        timestamp: () => `"time":"${isoNow()}","sequence":${this.sequence + 1}`,
-        formatters: { level: () => ({}) },
-      },
-      { write: (line: string) => this.append(line) },
-    );
     process.on('exit', this.onExit);
   }
 
   record(record: AuditRecord): void {
-    this.current = record;
-    this.logger.info(record);
+    this.sequence += 1;
+    const content = `{"time":"${isoNow()}","sequence":${this.sequence},${recordText(record)}`;
+    const { line, chain } = chained(this.chain, content);
+    this.chain = chain;
+    this.pending.push(line);
+    this.pendingCharacters += line.length;
+    this.journal?.write({ line, record });
+    if (this.pendingCharacters >= flushAtCharacters) void this.flush();
+    else this.timer ??= setTimeout(() => void this.flush(), flushAfterMilliseconds).unref();
   }
 
   async close(): Promise<void> {
@@ -146,17 +142,6 @@ class AuditLog implements Audit {
   private open(): number {
     // `a+`: appended whatever the position, and readable, so that the chain can be continued.
     return openSync(join(this.folder, currentName), 'a+', 0o600);
-  }
-
-  private append(line: string): void {
-    const next = chained(this.chain, line.trimEnd());
-    this.chain = next.chain;
-    this.sequence += 1;
-    this.pending.push(next.line);
-    this.pendingCharacters += next.line.length;
-    if (this.current !== undefined) this.journal?.write({ line: next.line, record: this.current });
-    if (this.pendingCharacters >= flushAtCharacters) void this.flush();
-    else this.timer ??= setTimeout(() => void this.flush(), flushAfterMilliseconds).unref();
   }
 
   private takePending(): Batch | undefined {

@@ -4,9 +4,10 @@
  * verdicts: never names, ids or addresses, which have no bound.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import type { AuditRecord } from '../audit/record.js';
 import type { Audit } from '../audit/sink.js';
+import { BucketHistogram, type BucketHistogramOptions } from './bucket-histogram.js';
 
 /** What is read when the metrics are asked for. */
 export interface MeasuredState {
@@ -31,9 +32,13 @@ const nanosecondsPerSecond = 1e9;
 /** How often the event loop is looked at, in milliseconds. */
 const sampleEvery = 20;
 
-interface Children {
-  readonly count: { inc(): void };
+/** The requests of one route that ended the same way. */
+interface Tally {
+  readonly route: string;
+  readonly verdict: string;
   readonly duration: { observe(seconds: number): void };
+  /** Those that the counter wasn't told of yet: it hashes its labels at every call. */
+  untold: number;
 }
 
 export class Metrics {
@@ -44,12 +49,11 @@ export class Metrics {
     labelNames: ['route', 'verdict'],
     registers: [this.registry],
   });
-  private readonly durations = new Histogram({
+  private readonly durations = this.histogram({
     name: 'cofferdam_request_duration_seconds',
     help: 'From the first byte of a request to the last of its answer.',
     labelNames: ['route'],
     buckets: durationBuckets,
-    registers: [this.registry],
   });
   private readonly refusals = new Counter({
     name: 'cofferdam_refusals_total',
@@ -90,20 +94,20 @@ export class Metrics {
     labelNames: ['use'],
     registers: [this.registry],
   });
-  private readonly phases = new Histogram({
+  private readonly phases = this.histogram({
     name: 'cofferdam_request_phase_seconds',
     help: 'What of a request each phase took: read, judge, carry (the engine and its answer).',
     labelNames: ['phase'],
     buckets: durationBuckets,
-    registers: [this.registry],
   });
-  private readonly phaseChildren = phaseNames.map((name) => [name, this.phases.labels(name)] as const);
-  private readonly preparations = new Histogram({
+  private readonly phaseChildren = phaseNames.map(
+    (name) => [name, this.phases.series({ phase: name })] as const,
+  );
+  private readonly preparations = this.histogram({
     name: 'cofferdam_runtime_preparation_seconds',
     help: "Preparing a container's start, by outcome: prepared or refused.",
     labelNames: ['outcome'],
     buckets: durationBuckets,
-    registers: [this.registry],
   });
   private readonly registryRefreshes = new Counter({
     name: 'cofferdam_registry_refreshes_total',
@@ -133,8 +137,12 @@ export class Metrics {
     registers: [this.registry],
   });
   private readonly eventLoop = monitorEventLoopDelay({ resolution: sampleEvery });
-  /** Looked up by route and verdict: prom-client's own look-up hashes the labels of every call. */
-  private readonly children = new Map<string, Children>();
+  private readonly durationsByRoute = new Map<string, Tally['duration']>();
+  private readonly tallies = new Map<string, Tally>();
+  private readonly preparationOutcomes = {
+    prepared: this.preparations.series({ outcome: 'prepared' }),
+    refused: this.preparations.series({ outcome: 'refused' }),
+  };
 
   constructor(private readonly state: () => Promise<MeasuredState>) {
     this.eventLoop.enable();
@@ -142,28 +150,20 @@ export class Metrics {
 
   /** Counts one request. */
   observe(record: RequestRecord): void {
-    const route = record.route ?? 'none';
-    const key = `${route} ${record.verdict}`;
-    let children = this.children.get(key);
-    if (children === undefined) {
-      children = {
-        count: this.requests.labels(route, record.verdict),
-        duration: this.durations.labels(route),
-      };
-      this.children.set(key, children);
-    }
-    children.count.inc();
-    children.duration.observe(record.milliseconds / 1000);
+    const tally = this.tally(record.route ?? 'none', record.verdict);
+    tally.untold += 1;
+    tally.duration.observe(record.milliseconds / 1000);
     const { phases } = record;
     if (phases !== undefined)
       for (const [name, child] of this.phaseChildren) child.observe(phases[name] / 1000);
-    if (record.verdict !== 'denied' && (record.warnings ?? []).length > 0) this.warned.labels(route).inc();
+    if (record.verdict !== 'denied' && (record.warnings ?? []).length > 0)
+      this.warned.labels(tally.route).inc();
     if (record.verdict === 'denied') for (const rule of record.rules ?? []) this.refusals.labels(rule).inc();
   }
 
   /** Counts a preparation of the runtime. */
   prepared(outcome: 'prepared' | 'refused', milliseconds: number): void {
-    this.preparations.labels(outcome).observe(milliseconds / 1000);
+    this.preparationOutcomes[outcome].observe(milliseconds / 1000);
   }
 
   /** Counts a question to a registry. */
@@ -186,11 +186,32 @@ export class Metrics {
     this.eventLoop.disable();
   }
 
+  private tally(route: string, verdict: string): Tally {
+    const key = `${route} ${verdict}`;
+    const known = this.tallies.get(key);
+    if (known !== undefined) return known;
+    const duration = this.durationsByRoute.get(route) ?? this.durations.series({ route });
+    this.durationsByRoute.set(route, duration);
+    const tally = { route, verdict, duration, untold: 0 };
+    this.tallies.set(key, tally);
+    return tally;
+  }
+
+  private histogram(options: BucketHistogramOptions): BucketHistogram {
+    const histogram = new BucketHistogram(options);
+    this.registry.registerMetric(histogram);
+    return histogram;
+  }
+
   private gauge(name: string, help: string): Gauge {
     return new Gauge({ name, help, registers: [this.registry] });
   }
 
   private async read(): Promise<void> {
+    for (const tally of this.tallies.values()) {
+      this.requests.labels(tally.route, tally.verdict).inc(tally.untold);
+      tally.untold = 0;
+    }
     const state = await this.state();
     this.rangesInUse.set(state.ranges.inUse);
     this.rangesFree.set(state.ranges.free);

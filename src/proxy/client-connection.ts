@@ -7,6 +7,7 @@
  *                       └──malformed──▶ refused, closing    └──hijacked──▶ tunnel: the socket is somebody else's
  */
 import type { Socket } from 'node:net';
+import type { AuditedCaller } from '../audit/record.js';
 import type { JudgedRequest } from '../rules/rule.js';
 import { processName } from '../system/process-identity.js';
 import type { Caller } from '../uid-allocator/record.js';
@@ -46,8 +47,8 @@ export interface ClientConnectionOwner {
 export class ClientConnection implements BytesTaker {
   readonly socket: Socket;
   readonly caller: Caller;
-  /** What the caller's process called itself when it connected. */
-  readonly command: string | undefined;
+  /** The caller with what its process called itself when it connected. One object for all records of its requests. */
+  readonly auditedCaller: AuditedCaller;
   readonly #owner: ClientConnectionOwner;
   readonly #reader = new SocketReader(this);
   #exchange: Exchange | undefined;
@@ -69,7 +70,8 @@ export class ClientConnection implements BytesTaker {
     const socket = readAccepted(accepted, this.#reader, writeBufferBytes);
     this.socket = socket;
     this.caller = caller;
-    this.command = processName(caller.pid);
+    const command = processName(caller.pid);
+    this.auditedCaller = command === undefined ? caller : { ...caller, command };
     this.#owner = owner;
     socket.on('end', this.#onEnd);
     socket.on('drain', this.#onDrain);

@@ -3,6 +3,7 @@
  * them: no bodies, no queries, no header values.
  */
 import type { AuditRecord } from '../audit/record.js';
+import type { Verdict } from '../rules/evaluate.js';
 import { grpcOnly } from './client-http2.js';
 import type { ProxyContext } from './context.js';
 import { ProxyError, type ProxyErrorCode } from './errors.js';
@@ -18,36 +19,33 @@ export function record(
   exchange: Exchange,
   { audit, settings }: Pick<ProxyContext, 'audit' | 'settings'>,
 ): void {
-  const { findings, head } = exchange;
+  const { findings, head, status, startedAt, reached } = exchange;
   const { routed, verdict, error } = findings;
+  const found = verdict === undefined ? nothingFound : rulesOf(verdict);
+  const failed = error === undefined ? noFailure : failure(error);
+  const end = performance.now();
+  // A phase that was not finished has the rest.
+  const { read = end, judged = end } = reached;
+  // One literal and no copies: there is one for every request.
   audit.record({
     event: 'request',
-    caller: auditedCaller(exchange),
+    caller: exchange.connection.auditedCaller,
     method: head?.method ?? '',
-    ...(routed === undefined ? {} : { route: routed.route.name, path: routed.path }),
-    objects: findings.objects ?? [],
-    ...(findings.image === undefined ? {} : { image: findings.image }),
+    route: routed?.route.name,
+    path: routed?.path,
+    objects: findings.objects ?? none,
+    image: findings.image,
     verdict: verdictOf(exchange),
-    ...(verdict === undefined ? {} : rulesOf(verdict)),
-    ...(error === undefined ? {} : failure(error)),
+    rules: found.rules,
+    warnings: found.warnings,
+    rewritten: found.rewritten,
+    reason: failed.reason,
+    error: failed.error,
     generation: settings.generation,
-    status: exchange.status,
-    ...times(exchange),
-  });
-}
-
-function auditedCaller({ caller, connection: { command } }: Exchange): RequestRecord['caller'] {
-  return command === undefined ? caller : { ...caller, command };
-}
-
-/** How long it took in all, and what of it each phase took. A phase that was not finished has the rest. */
-function times({ startedAt, reached }: Exchange): Pick<RequestRecord, 'milliseconds' | 'phases'> {
-  const end = performance.now();
-  const { read = end, judged = end } = reached;
-  return {
+    status,
     milliseconds: rounded(end - startedAt),
     phases: { read: rounded(read - startedAt), judge: rounded(judged - read), carry: rounded(end - judged) },
-  };
+  });
 }
 
 function rounded(milliseconds: number): number {
@@ -63,7 +61,7 @@ export function grpcWatcher(
     refused: (path, refusal) =>
       audit.record({
         event: 'request',
-        caller: auditedCaller(exchange),
+        caller: exchange.connection.auditedCaller,
         method: 'POST',
         route: 'build.grpc',
         path,
@@ -76,7 +74,7 @@ export function grpcWatcher(
     unserved: () =>
       audit.record({
         event: 'request',
-        caller: auditedCaller(exchange),
+        caller: exchange.connection.auditedCaller,
         method: 'POST',
         route: 'build.grpc',
         verdict: 'malformed',
@@ -106,8 +104,19 @@ function isGone(error: unknown): boolean {
   return error instanceof ProxyError && error.code === 'COFFERDAM_CLIENT_GONE';
 }
 
-function rulesOf(verdict: NonNullable<Exchange['findings']['verdict']>): Partial<RequestRecord> {
-  const { denials, sets, warnings } = verdict;
+const none: readonly string[] = [];
+
+interface Found {
+  readonly rules?: readonly string[];
+  readonly warnings?: readonly string[];
+  readonly rewritten?: readonly string[];
+}
+
+const nothingFound: Found = {};
+const nothingToTell: Found = { rules: none, warnings: none, rewritten: none };
+
+function rulesOf({ denials, sets, warnings }: Verdict): Found {
+  if (denials.length + sets.length + warnings.length === 0) return nothingToTell;
   return {
     rules: [...new Set([...denials, ...sets, ...warnings].map(({ rule }) => rule))],
     warnings: warnings.map(({ reason }) => reason),
@@ -115,7 +124,14 @@ function rulesOf(verdict: NonNullable<Exchange['findings']['verdict']>): Partial
   };
 }
 
-function failure(error: unknown): Partial<RequestRecord> {
+interface Failure {
+  readonly reason?: string;
+  readonly error?: string;
+}
+
+const noFailure: Failure = {};
+
+function failure(error: unknown): Failure {
   if (error instanceof RequestRefused) return { reason: error.message };
   if (error instanceof RequestProblems) return { reason: error.message, error: 'COFFERDAM_BAD_REQUEST' };
   if (error instanceof ProxyError) return { reason: error.message, error: error.code };

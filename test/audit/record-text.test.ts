@@ -1,0 +1,59 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { AuditRecord } from '../../src/audit/record.js';
+import { verdicts } from '../../src/audit/record.js';
+import { recordText } from '../../src/audit/record-text.js';
+
+/** Any text, lone surrogates and separators of lines too. */
+const text = fc.string({ unit: 'binary' });
+const texts = fc.array(text, { maxLength: 3 });
+const duration = fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 });
+const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+
+const request: fc.Arbitrary<AuditRecord> = fc.record({
+  event: fc.constant('request' as const),
+  caller: maybe(
+    fc.record({
+      uid: fc.nat(),
+      gid: fc.nat(),
+      pid: fc.nat(),
+      groups: fc.array(fc.nat()),
+      command: maybe(text),
+    }),
+  ),
+  method: text,
+  route: maybe(text),
+  path: maybe(text),
+  objects: maybe(texts),
+  verdict: fc.constantFrom(...verdicts),
+  rules: maybe(texts),
+  warnings: maybe(texts),
+  reason: maybe(text),
+  rewritten: maybe(texts),
+  image: maybe(text),
+  generation: fc.nat(),
+  status: fc.nat(),
+  error: maybe(text),
+  milliseconds: duration,
+  phases: maybe(fc.record({ read: duration, judge: duration, carry: duration })),
+});
+
+const event: fc.Arbitrary<AuditRecord> = fc.record({
+  event: fc.constantFrom('daemon.started' as const, 'egress.refused' as const),
+  generation: fc.nat(),
+  objects: texts,
+  details: texts,
+});
+
+describe('the text of a record', () => {
+  it('says what JSON.stringify says, whatever is in it, in one line', () => {
+    fc.assert(
+      fc.property(fc.oneof(request, event), (record) => {
+        const line = `{${recordText(record)}}`;
+        expect(line).not.toMatch(/[\n\r]/);
+        expect(JSON.parse(line)).toEqual(JSON.parse(JSON.stringify(record)));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
