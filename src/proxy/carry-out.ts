@@ -7,7 +7,7 @@ import { stringifyQuery } from '../engine/query.js';
 import { canonicalPath } from '../engine/routes.js';
 import { readersOf } from './answer-readers.js';
 import { type Booking, createdContainer } from './bookkeeping.js';
-import { carryOutFiles } from './container-archive.js';
+import { carryOutFiles, isAboutFiles } from './container-archive.js';
 import type { ProxyContext } from './context.js';
 import { openPriorKnowledge, openUpstream, type Upstream } from './engine-http2.js';
 import type { EngineRequest, EngineRequestBody } from './engine-request.js';
@@ -15,7 +15,7 @@ import type { Exchange } from './exchange.js';
 import { type ForwardOptions, type ForwardOutcome, forward } from './forward.js';
 import { clientsWord } from './given-name.js';
 import { terminateGrpc } from './grpc.js';
-import { passedFields, type RequestHead } from './head.js';
+import type { RequestHead } from './head.js';
 import { tunnel, tunnelAnswer, upgradeFor } from './hijack.js';
 import type { AllowedRequest } from './judge.js';
 import { withStandIn } from './missing-container.js';
@@ -69,11 +69,13 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
     await forwardBooked(exchange, request, { booking, readers }, proxy);
     return undefined;
   }
-  const asked = routed.match.params['id'] ?? allowed.request.query.get('container')?.[0] ?? '';
-  const served = await carryOutFiles(exchange, request, { ...allowed, asked }, proxy);
-  if (served !== undefined) {
-    noteFailure(exchange, served);
-    return undefined;
+  if (isAboutFiles(allowed.request)) {
+    const asked = routed.match.params['id'] ?? allowed.request.query.get('container')?.[0] ?? '';
+    const served = await carryOutFiles(exchange, request, { ...allowed, asked }, proxy);
+    if (served !== undefined) {
+      noteFailure(exchange, served);
+      return undefined;
+    }
   }
   if (isSeenThrough(allowed.request)) {
     await forwardToTheEnd(exchange, request, proxy);
@@ -107,7 +109,7 @@ function engineRequest(exchange: Exchange, errand: Errand): EngineRequest {
     method: head.method,
     target: query === '' ? path : `${path}?${query}`,
     minorVersion: head.minorVersion,
-    fields: passedFields(head),
+    fields: head.passed,
     contentType: body.kind === 'none' ? undefined : contentType(head, body),
     body,
     upgrade: upgradeFor(routed.route, head.upgrade),

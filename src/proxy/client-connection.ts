@@ -16,7 +16,8 @@ import { ProxyError } from './errors.js';
 import { Exchange } from './exchange.js';
 import { hasBareLineFeed, headEnd } from './fields.js';
 import { destroyOnHangUp } from './hang-up.js';
-import { headLimit, parseRequestHead, type RequestHead } from './head.js';
+import { headLimit, type RequestHead } from './head.js';
+import { readRequestHead } from './head-memory.js';
 import { priorKnowledge, readPreface } from './http2-preface.js';
 import { type BytesTaker, readAccepted, SocketReader } from './socket-reader.js';
 import type { TunnelEnd } from './tunnel-end.js';
@@ -183,7 +184,7 @@ export class ClientConnection implements BytesTaker {
     }
     let head: RequestHead;
     try {
-      head = parseRequestHead(bytes.toString('latin1', 0, end));
+      head = readRequestHead(bytes.toString('latin1', 0, end));
     } catch (error) {
       this.#refuse(error);
       return;

@@ -33,6 +33,11 @@ const fullId = /^[0-9a-f]{64}$/;
 /** Two empty blocks end an archive (tar(5)): the engine checks the destination and unpacks nothing. */
 const emptyArchive = Buffer.alloc(1024);
 
+/** Whether a request is about a container's files. */
+export function isAboutFiles({ route }: JudgedRequest): boolean {
+  return readers[route.name] !== undefined;
+}
+
 /**
  * Carries out a request about a container's files, as far as the engine can't.
  * @param asked the container as the client named it, the key of the facts

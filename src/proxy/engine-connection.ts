@@ -4,7 +4,7 @@
  * to somebody else's request (response queue poisoning).
  */
 import { connect, type Socket } from 'node:net';
-import { type AnswerHead, parseAnswerHead } from './answer-head.js';
+import type { AnswerHead } from './answer-head.js';
 import { ProxyError } from './errors.js';
 import { headEnd, MalformedHead } from './fields.js';
 import {
@@ -16,6 +16,7 @@ import {
   untilCloseFraming,
 } from './framing.js';
 import { headLimit } from './head.js';
+import { readAnswerHead } from './head-memory.js';
 import { type BytesTaker, SocketReader } from './socket-reader.js';
 import type { TunnelEnd } from './tunnel-end.js';
 
@@ -152,7 +153,7 @@ export class EngineConnection implements BytesTaker {
       return;
     }
     this.#unread = undefined;
-    const head = parseAnswerHead(bytes.toString('latin1', 0, end), this.#method);
+    const head = readAnswerHead(bytes.toString('latin1', 0, end), this.#method);
     if (head.status < 200 && head.status !== 101) {
       receiver.interim(head, bytes.subarray(0, end));
       if (bytes.length > end) this.#readHead(receiver, bytes.subarray(end));

@@ -35,7 +35,8 @@ export async function handle(exchange: Exchange, proxy: ProxyContext): Promise<v
     exchange.findings.asked = asked;
     turn = proxy.volumeTurns.begin(asked);
     if (turn?.awaited !== undefined) await turn.awaited;
-    const allowed = await judge(exchange, asked, proxy);
+    const judged = judge(exchange, asked, proxy);
+    const allowed = judged instanceof Promise ? await judged : judged;
     exchange.reached.judged = performance.now();
 
     // bookkeeping begins: noted before the engine hears of it

@@ -29,6 +29,10 @@ export interface RequestHead {
   readonly target: string;
   readonly minorVersion: 0 | 1;
   readonly fields: readonly HeaderField[];
+  /** The fields that may go on to the engine as they are: neither ours to write nor the connection's own. */
+  readonly passed: readonly HeaderField[];
+  /** The values of those, by their names in lower case; of several with one name the last. */
+  readonly headers: ReadonlyMap<string, string>;
   readonly framing: RequestFraming;
   /** Whether the client wants to go on using the connection afterwards. */
   readonly keepAlive: boolean;
@@ -41,6 +45,9 @@ export interface RequestHead {
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
 }
+
+/** Fields that the proxy writes itself, from what it judged. */
+const ownFields = new Set(['host', 'content-length', 'expect', 'content-type', 'trailer']);
 
 const noBody: RequestFraming = { kind: 'none' };
 const chunked: RequestFraming = { kind: 'chunked' };
@@ -129,11 +136,16 @@ function readFields(
   if (expect !== undefined && expect !== '100-continue') {
     throw new ProxyError('COFFERDAM_EXPECTATION_FAILED', 'unknown expectation');
   }
+  const passed = fields.filter(
+    ({ key }) => !ownFields.has(key) && !hopByHop.has(key) && !connectionNamed.includes(key),
+  );
   return {
     method,
     target,
     minorVersion,
     fields,
+    passed,
+    headers: new Map(passed.map(({ key, value }) => [key, value])),
     framing: requestFraming(length, transferEncoding, minorVersion),
     keepAlive: minorVersion === 1 && !connectionNamed.includes('close'),
     upgrade: connectionNamed.includes('upgrade') ? upgrade : undefined,
@@ -164,14 +176,4 @@ function requestFraming(
   if (length === undefined) return noBody;
   const bytes = parseContentLength(length);
   return bytes === 0 ? noBody : { kind: 'length', length: bytes };
-}
-
-/** Fields that the proxy writes itself, from what it judged. */
-const ownFields = new Set(['host', 'content-length', 'expect', 'content-type', 'trailer']);
-
-/** The fields that may go on to the engine as they are: neither ours to write nor the connection's own. */
-export function passedFields(head: RequestHead): HeaderField[] {
-  return head.fields.filter(
-    ({ key }) => !ownFields.has(key) && !hopByHop.has(key) && !head.connectionNamed.includes(key),
-  );
 }

@@ -28,6 +28,8 @@ export const priorKnowledge: RequestHead = {
   target: '/grpc',
   minorVersion: 1,
   fields: [],
+  passed: [],
+  headers: new Map(),
   framing: { kind: 'none' },
   keepAlive: false,
   upgrade: 'h2c',

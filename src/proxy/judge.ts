@@ -11,11 +11,10 @@ import { apply, collectNeeds, evaluate, lookUp, type Verdict } from '../rules/ev
 import { missingContainer, nameInFull } from '../rules/named-objects.js';
 import { askedBinds, withPinnedBinds } from '../rules/pinned-binds.js';
 import type { Denial, EngineFacts, Facts, JudgedRequest, Rule } from '../rules/rule.js';
-import { inForce } from '../rules/service-rollback.js';
+import { inForce, isRollback } from '../rules/service-rollback.js';
 import type { AskedBinds } from '../uid-allocator/record.js';
 import type { ProxyContext } from './context.js';
 import type { Exchange } from './exchange.js';
-import { passedFields } from './head.js';
 import { makeMissingSources } from './missing-sources.js';
 import { namedImage } from './named-image.js';
 import type { JsonBody } from './read-body.js';
@@ -72,7 +71,7 @@ export function describeRequest(
     route: routed.route,
     params: routed.match.params,
     query: parsed.query,
-    headers: new Map(passedFields(exchange.requireHead()).map(({ key, value }) => [key, value])),
+    headers: exchange.requireHead().headers,
     ...(body === undefined ? {} : { body }),
     apiVersion: routed.version ?? engine.apiVersion,
     caller: exchange.caller,
@@ -87,11 +86,20 @@ function versionProblem({ version }: RoutedRequest, engine: EngineFacts): Reques
 }
 
 /**
- * Judges a request by every rule of its route.
+ * Judges a request by every rule of its route: at once where nothing has to be looked up.
  * @throws RequestRefused with all denials
  * @throws ProxyError when a fact can't be had
  */
-export async function judge(
+export function judge(
+  exchange: Exchange,
+  asked: JudgedRequest,
+  proxy: ProxyContext,
+): AllowedRequest | Promise<AllowedRequest> {
+  if (!isRollback(asked)) return judgeInForce(exchange, { request: asked }, proxy);
+  return judgeRollback(exchange, asked, proxy);
+}
+
+async function judgeRollback(
   exchange: Exchange,
   asked: JudgedRequest,
   proxy: ProxyContext,
@@ -99,10 +107,39 @@ export async function judge(
   const effect = await inForce(asked, (needs) => proxy.facts.resolve(needs, asked));
   if (effect.kind === 'refuse') throw new RequestRefused(effect.denials);
   const { request } = effect;
+  return judgeInForce(
+    exchange,
+    effect.kind === 'missing' ? { request, missing: effect.service } : { request },
+    proxy,
+  );
+}
+
+interface InForce {
+  readonly request: JudgedRequest;
+  /** What it names and isn't there, as far as that is known already. */
+  readonly missing?: string;
+}
+
+function judgeInForce(
+  exchange: Exchange,
+  asked: InForce,
+  proxy: ProxyContext,
+): AllowedRequest | Promise<AllowedRequest> {
+  const { request } = asked;
   const rules = rulesOf(proxy.rules, request.route.name);
-  const facts = rules.some((rule) => needsFacts(rule, request))
-    ? await lookUp(rules, request, (needs) => proxy.facts.resolve(needs, request))
-    : noFacts;
+  if (!rules.some((rule) => needsFacts(rule, request)))
+    return allow(exchange, asked, { rules, facts: noFacts }, proxy);
+  return lookUp(rules, request, (needs) => proxy.facts.resolve(needs, request)).then((facts) =>
+    allow(exchange, asked, { rules, facts }, proxy),
+  );
+}
+
+function allow(
+  exchange: Exchange,
+  { request, missing }: InForce,
+  { rules, facts }: { readonly rules: readonly Rule[]; readonly facts: Facts },
+  proxy: ProxyContext,
+): AllowedRequest {
   exchange.throwIfGone();
   const verdict = evaluate(rules, request, facts);
   exchange.findings.verdict = verdict;
@@ -110,21 +147,29 @@ export async function judge(
   if (image !== undefined) exchange.findings.image = image;
   if (verdict.denials.length > 0) throw new RequestRefused(verdict.denials);
   const applied = verdict.sets.length === 0 ? request : apply(request, verdict.sets);
+  const absent =
+    missing ??
+    (facts === noFacts ? undefined : missingContainer(request, facts, collectNeeds(rules, request)));
+  return {
+    ...asTheEngineGetsIt(request, applied, facts, proxy),
+    verdict,
+    ...(absent === undefined ? {} : { missing: absent }),
+  };
+}
+
+/** The request with objects by their full ids and mounts by what they were found to be. */
+function asTheEngineGetsIt(
+  request: JudgedRequest,
+  applied: JudgedRequest,
+  facts: Facts,
+  proxy: ProxyContext,
+): Pick<AllowedRequest, 'request' | 'facts' | 'asked'> {
+  if (facts === noFacts && request.route.name !== 'container.create') return { request: applied, facts };
   const named = nameInFull(request, applied, facts);
-  const missing =
-    effect.kind === 'missing'
-      ? effect.service
-      : missingContainer(request, facts, collectNeeds(rules, request));
   const known = withSources(named.request, named.facts, proxy);
   const pinned = withPinnedBinds(named.request, known);
   const binds = askedBinds(request, named.request, pinned);
-  return {
-    request: pinned,
-    facts: known,
-    verdict,
-    ...(binds === undefined ? {} : { asked: binds }),
-    ...(missing === undefined ? {} : { missing }),
-  };
+  return { request: pinned, facts: known, ...(binds === undefined ? {} : { asked: binds }) };
 }
 
 /** @throws RequestRefused when a missing source can't be made by the caller */

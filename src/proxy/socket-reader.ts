@@ -19,7 +19,7 @@ export interface BytesTaker {
 /** An idle connection, or one with small requests, needs no more than this; one that fills it gets `fullBytes`. */
 const firstBytes = 1024;
 const fullBytes = 64 * 1024;
-/** Up to this much is copied out at once, into memory that many small buffers share: whoever takes it may keep it. */
+/** Up to this much is copied out of full-size memory: whoever keeps a few bytes must not keep all of that. */
 const copiedBytes = 2048;
 
 export class SocketReader {
@@ -47,16 +47,14 @@ export class SocketReader {
 
   #pass(count: number): void {
     const taker = this.#taker;
-    const full = count === this.#buffer.length;
+    const { length } = this.#buffer;
+    const lent = length === firstBytes || count > copiedBytes;
     const bytes = this.#buffer.subarray(0, count);
-    if (count <= copiedBytes) {
-      taker.take(Buffer.from(bytes));
-      if (full) this.#buffer = Buffer.allocUnsafeSlow(fullBytes);
-      return;
-    }
-    taker.take(bytes);
+    taker.take(lent ? bytes : Buffer.from(bytes));
+    if (count === length && length === firstBytes) this.#buffer = Buffer.allocUnsafeSlow(fullBytes);
     // Another taker by now: the first one handed over what it had, and doesn't know where it is.
-    if (taker !== this.#taker || !taker.holdsNothing) this.#buffer = Buffer.allocUnsafeSlow(fullBytes);
+    else if (lent && (taker !== this.#taker || !taker.holdsNothing))
+      this.#buffer = Buffer.allocUnsafeSlow(length);
   }
 }
 

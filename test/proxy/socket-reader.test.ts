@@ -35,7 +35,7 @@ class Collector implements BytesTaker {
 
   take(bytes: Buffer): void {
     this.holdsNothing = this.#keeps[this.parts.length % this.#keeps.length] !== true;
-    this.parts.push(this.holdsNothing && bytes.length > 2048 ? Buffer.from(bytes) : bytes);
+    this.parts.push(this.holdsNothing ? Buffer.from(bytes) : bytes);
   }
 }
 
