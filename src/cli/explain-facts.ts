@@ -17,7 +17,7 @@ import { type Options, socketPath } from './options.js';
 export interface ExplainFacts {
   readonly engine: EngineFacts;
   readonly caller: Caller;
-  resolve(needs: readonly Need[], request: JudgedRequest): Promise<Facts>;
+  resolve(needs: readonly Need[], request: JudgedRequest): Facts | Promise<Facts>;
   close(): Promise<void>;
 }
 

@@ -9,16 +9,11 @@ import type { ImageInspect } from '../engine/client-answers.js';
 import type { SocketImageFacts } from '../engine/fact-types.js';
 import { Digests } from '../registry/digests.js';
 import { RegistryClient } from '../registry/registry-client.js';
-import {
-  type ListedImage,
-  SocketImages,
-  type SocketImageVerdict,
-  type StoredImage,
-} from '../registry/socket-images.js';
+import { type ListedImage, SocketImages, type StoredImage } from '../registry/socket-images.js';
 import type { Settings } from '../settings/schema.js';
 
 interface TimedVerdict {
-  readonly verdict: SocketImageVerdict;
+  readonly facts: SocketImageFacts;
   /** In milliseconds since the epoch. */
   readonly until: number;
 }
@@ -56,13 +51,13 @@ export class ContainerSocket {
   }
 
   /**
-   * Whether containers of an image in the engine's store may mount the socket.
-   * @throws EngineError when the engine is away
+   * Whether containers of an image in the engine's store may mount the socket; at once while an earlier verdict holds.
+   * @throws EngineError (rejects) when the engine is away
    */
-  async judge(image: StoredImage, settings: Settings): Promise<SocketImageFacts> {
-    const verdict = await this.#verdict(image, settings);
-    this.#socket ??= this.#ownSocket();
-    return { imageId: image.id, digests: image.repoDigests, ...verdict, socket: this.#socket };
+  judge(image: StoredImage, settings: Settings): SocketImageFacts | Promise<SocketImageFacts> {
+    const known = this.#verdicts.get(settings)?.get(image);
+    // Each request over the socket asks for the same image.
+    return known !== undefined && Date.now() < known.until ? known.facts : this.#judgeAnew(image, settings);
   }
 
   /** The same for the image of a container; undefined when there is none of the two. @throws EngineError as `judge` */
@@ -72,17 +67,16 @@ export class ContainerSocket {
     return image && this.judge(image, settings);
   }
 
-  /** Each request over the socket asks for the same image: its verdict holds for a moment, under the same settings. */
-  async #verdict(image: StoredImage, settings: Settings): Promise<SocketImageVerdict> {
-    const known = this.#verdicts.get(settings)?.get(image);
-    if (known !== undefined && Date.now() < known.until) return known.verdict;
+  async #judgeAnew(image: StoredImage, settings: Settings): Promise<SocketImageFacts> {
     const verdict = await this.#images.judge(image, settings);
+    this.#socket ??= this.#ownSocket();
+    const facts = { imageId: image.id, digests: image.repoDigests, ...verdict, socket: this.#socket };
     // A refusal is looked at anew each time: the next pull may be what was missing.
-    if (!verdict.allowed) return verdict;
+    if (!verdict.allowed) return facts;
     const verdicts = this.#verdicts.get(settings) ?? new WeakMap<StoredImage, TimedVerdict>();
-    verdicts.set(image, { verdict, until: Date.now() + verdictMilliseconds });
+    verdicts.set(image, { facts, until: Date.now() + verdictMilliseconds });
     this.#verdicts.set(settings, verdicts);
-    return verdict;
+    return facts;
   }
 
   /** It listens before anybody can ask for it, and nobody but this daemon can exchange it while it runs. */

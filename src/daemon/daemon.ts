@@ -329,6 +329,7 @@ function withPreparation(facts: FactSource<JudgedRequest>, preparation: Preparat
       return engine instanceof Promise ? engine.then(join) : join(engine);
     },
     resolve: (needs, request) => facts.resolve(needs, request),
+    stillHold: (found) => facts.stillHold(found),
     changing: (routeName) => facts.changing(routeName),
     noteExec: (execId, containerId) => facts.noteExec(execId, containerId),
   };

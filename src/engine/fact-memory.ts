@@ -4,6 +4,9 @@
  * never remembered, because it may exist a moment later.
  */
 
+/** What is found: at once where it is remembered. */
+export type Found<Value> = Value | undefined | Promise<Value | undefined>;
+
 /** More objects than this aren't remembered: the oldest make room. */
 const mostEntries = 4096;
 
@@ -15,14 +18,21 @@ export class FactMemory<Value> {
   #watching = false;
 
   /** The remembered value, else what `fetch` finds. */
-  async find(key: string, fetch: () => Promise<Value | undefined>): Promise<Value | undefined> {
-    const known = this.#entries.get(key);
-    if (known !== undefined) return known;
+  find(key: string, fetch: () => Promise<Value | undefined>): Found<Value> {
+    return this.#entries.get(key) ?? this.#fetch(key, fetch);
+  }
+
+  async #fetch(key: string, fetch: () => Promise<Value | undefined>): Promise<Value | undefined> {
     const generation = this.#generation;
     const found = await fetch();
     const unchanged = generation === this.#generation && this.#changes === 0 && this.#watching;
     if (found !== undefined && unchanged) this.#remember(key, found);
     return found;
+  }
+
+  /** Whether this very value would be found again, without asking. */
+  holds(key: string, value: Value): boolean {
+    return this.#entries.get(key) === value;
   }
 
   /** Notes what was learnt without asking, of an object that never changes. */

@@ -16,7 +16,7 @@ import type {
   ServiceInspect,
   VolumeInspect,
 } from './client-answers.js';
-import { FactMemory } from './fact-memory.js';
+import { FactMemory, type Found } from './fact-memory.js';
 import type {
   ContainerFacts,
   ContainerOwner,
@@ -31,6 +31,7 @@ import type {
   VolumeFacts,
 } from './fact-types.js';
 import { readHostRoutes } from './host-routes.js';
+import { ToldFacts } from './told-facts.js';
 
 /** What the ledger knows of a container. */
 export interface LedgerFacts {
@@ -49,7 +50,10 @@ export interface FactSourceOptions<Request extends object> {
   /** Resolves a host path with the eyes of the request's caller. */
   readonly resolvePath: (path: string, request: Request) => PathFacts;
   /** Judges an image by the list of those that may mount the socket; absent where no socket is granted. */
-  readonly socketImage?: (image: ImageFacts, request: Request) => Promise<SocketImageFacts>;
+  readonly socketImage?: (
+    image: ImageFacts,
+    request: Request,
+  ) => SocketImageFacts | Promise<SocketImageFacts>;
 }
 
 /** Which requests change which objects, so that what is known of them doesn't hold. */
@@ -92,6 +96,11 @@ export class FactSource<Request extends object> {
   };
   /** What a request was told once it is told again, however many rounds its rules need. */
   readonly #told = new WeakMap<Request, ToldFacts>();
+  /** Containers as they were described last, for as long as the engine and the ledger say the same. */
+  readonly #described = new WeakMap<
+    ContainerInspect,
+    { record: LedgerFacts | undefined; facts: ContainerFacts }
+  >();
   #engine: EngineFacts | undefined;
   #engineAsked: Promise<EngineFacts> | undefined;
   #watching = false;
@@ -177,26 +186,41 @@ export class FactSource<Request extends object> {
   }
 
   /**
-   * The facts that a request's rules need, looked up side by side.
-   * @throws EngineError when the engine is away or answers with an error; whatever the ledger or the host throw
+   * The facts that a request's rules need, looked up side by side; at once when all of them are known.
+   * @throws EngineError (or rejects) when the engine is away or answers with an error; whatever the ledger or the host
+   *   throw
    */
-  async resolve(needs: readonly Need[], request: Request): Promise<Facts> {
+  resolve(needs: readonly Need[], request: Request): Facts | Promise<Facts> {
     let told = this.#told.get(request);
     if (told === undefined) {
       told = new ToldFacts();
       this.#told.set(request, told);
     }
     const facts = told;
-    await Promise.all(needs.map((need) => this.#tell(facts, need, request)));
-    return facts;
+    const awaited = needs.map((need) => this.#tell(facts, need, request)).filter((one) => one !== undefined);
+    return awaited.length === 0 ? facts : Promise.all(awaited).then(() => facts);
   }
 
-  #tell(facts: ToldFacts, need: Need, request: Request): Promise<void> {
+  /**
+   * True when the facts of an earlier request would be told again as they were, without asking the engine. Where that
+   * can't be said, it is false.
+   */
+  stillHold(facts: Facts): boolean {
+    return facts instanceof ToldFacts && facts.stillHold;
+  }
+
+  #tell(facts: ToldFacts, need: Need, request: Request): Promise<void> | undefined {
     const { client, resolvePath } = this.#options;
     const memories = this.#memories;
+    if (need.kind === 'container') {
+      return facts.containers.once(need.ref, () => this.#container(need.ref, facts));
+    }
+    if (need.kind === 'socket-image') {
+      const find = () => this.#socketImage(need.ref, request, facts);
+      return facts.socketImages.once(need.ref, find, ({ imageId }) => imageId);
+    }
+    facts.restsOn();
     switch (need.kind) {
-      case 'container':
-        return facts.containers.once(need.ref, () => this.#container(need.ref));
       case 'image':
         return facts.images.once(
           need.ref,
@@ -221,13 +245,7 @@ export class FactSource<Request extends object> {
       case 'service':
         return facts.services.once(need.ref, async () => serviceFacts(await client.inspectService(need.ref)));
       case 'path':
-        return facts.paths.once(need.path, async () => resolvePath(need.path, request));
-      case 'socket-image':
-        return facts.socketImages.once(
-          need.ref,
-          () => this.#socketImage(need.ref, request),
-          ({ imageId }) => imageId,
-        );
+        return facts.paths.once(need.path, () => resolvePath(need.path, request));
       case 'stopped-containers':
         return client.listContainers().then((list) => {
           const live = ['running', 'paused', 'restarting'];
@@ -235,7 +253,7 @@ export class FactSource<Request extends object> {
         });
       case 'host-routes':
         facts.hostRoutes = readHostRoutes();
-        return Promise.resolve();
+        return undefined;
       case 'swarm':
         return client.info().then(({ Swarm }) => {
           facts.inSwarm = !['', 'inactive'].includes(Swarm?.LocalNodeState ?? '');
@@ -243,123 +261,86 @@ export class FactSource<Request extends object> {
     }
   }
 
-  #image(reference: string): Promise<ImageFacts | undefined> {
+  #image(reference: string): Found<ImageFacts> {
     const { client } = this.#options;
     return this.#memories.image.find(reference, async () => imageFacts(await client.inspectImage(reference)));
   }
 
-  async #socketImage(reference: string, request: Request): Promise<SocketImageFacts | undefined> {
-    const image = await this.#image(reference);
-    return image && this.#options.socketImage?.(image, request);
+  #socketImage(reference: string, request: Request, told: ToldFacts): Found<SocketImageFacts> {
+    const judge = (image: ImageFacts | undefined) => image && this.#options.socketImage?.(image, request);
+    const image = this.#image(reference);
+    if (image instanceof Promise) {
+      told.restsOn();
+      return image.then(judge);
+    }
+    const verdict = judge(image);
+    told.restsOn(
+      () => image !== undefined && this.#memories.image.holds(reference, image) && judge(image) === verdict,
+    );
+    return verdict;
   }
 
-  async #container(reference: string): Promise<ContainerFacts | undefined> {
-    const { client, ledgerRead, isolatingRuntimes } = this.#options;
-    const inspect = () => client.inspectContainer(reference);
-    const found = fullId.test(reference)
-      ? await this.#memories.container.find(reference, inspect)
-      : await inspect();
-    if (found === undefined) return undefined;
-    const record = ledgerRead(found.Id);
-    const sockets = record?.mounts?.filter(({ ownSocket }) => ownSocket === true) ?? [];
-    const isSocket = (path: string) => sockets.some(({ destination }) => posix.resolve(destination) === path);
-    return {
-      id: found.Id,
-      name: found.Name.replace(/^\//, ''),
-      image: found.Image,
-      runtime: found.HostConfig.Runtime,
-      running: found.State.Running,
-      isolated: record !== undefined && isolatingRuntimes.has(found.HostConfig.Runtime),
-      ...(record?.caller === undefined ? {} : { owner: record.caller }),
-      socketGranted: record?.socketGrant ?? false,
-      networkMode: found.HostConfig.NetworkMode,
-      pidMode: found.HostConfig.PidMode,
-      ipcMode: found.HostConfig.IpcMode,
-      utsMode: found.HostConfig.UTSMode,
-      mounts: found.Mounts.map((mount) => ({
-        type: mount.Type,
-        source: mount.Source,
-        destination: mount.Destination,
-        ...(mount.Name === '' ? {} : { name: mount.Name }),
-        ...(mount.Driver === '' ? {} : { driver: mount.Driver }),
-        writable: mount.RW,
-        ...(isSocket(mount.Destination) ? { ownSocket: true } : {}),
-      })),
-    };
+  #container(reference: string, told: ToldFacts): Found<ContainerFacts> {
+    const inspect = () => this.#options.client.inspectContainer(reference);
+    const { container: memory } = this.#memories;
+    const found = fullId.test(reference) ? memory.find(reference, inspect) : inspect();
+    if (found instanceof Promise) {
+      told.restsOn();
+      return found.then((answer) => this.#containerFacts(answer));
+    }
+    const facts = this.#containerFacts(found);
+    told.restsOn(
+      () => found !== undefined && memory.holds(reference, found) && this.#containerFacts(found) === facts,
+    );
+    return facts;
   }
+
+  #containerFacts(found: ContainerInspect | undefined): ContainerFacts | undefined {
+    if (found === undefined) return undefined;
+    const { ledgerRead, isolatingRuntimes } = this.#options;
+    const record = ledgerRead(found.Id);
+    const known = this.#described.get(found);
+    if (known !== undefined && known.record === record) return known.facts;
+    const facts = describe(found, record, isolatingRuntimes);
+    this.#described.set(found, { record, facts });
+    return facts;
+  }
+}
+
+function describe(
+  found: ContainerInspect,
+  record: LedgerFacts | undefined,
+  isolatingRuntimes: ReadonlySet<string>,
+): ContainerFacts {
+  const sockets = record?.mounts?.filter(({ ownSocket }) => ownSocket === true) ?? [];
+  const isSocket = (path: string) => sockets.some(({ destination }) => posix.resolve(destination) === path);
+  return {
+    id: found.Id,
+    name: found.Name.replace(/^\//, ''),
+    image: found.Image,
+    runtime: found.HostConfig.Runtime,
+    running: found.State.Running,
+    isolated: record !== undefined && isolatingRuntimes.has(found.HostConfig.Runtime),
+    ...(record?.caller === undefined ? {} : { owner: record.caller }),
+    socketGranted: record?.socketGrant ?? false,
+    networkMode: found.HostConfig.NetworkMode,
+    pidMode: found.HostConfig.PidMode,
+    ipcMode: found.HostConfig.IpcMode,
+    utsMode: found.HostConfig.UTSMode,
+    mounts: found.Mounts.map((mount) => ({
+      type: mount.Type,
+      source: mount.Source,
+      destination: mount.Destination,
+      ...(mount.Name === '' ? {} : { name: mount.Name }),
+      ...(mount.Driver === '' ? {} : { driver: mount.Driver }),
+      writable: mount.RW,
+      ...(isSocket(mount.Destination) ? { ownSocket: true } : {}),
+    })),
+  };
 }
 
 /** An id is looked for before any name, so that it always means the same container. */
 const fullId = /^[0-9a-f]{64}$/;
-
-/** The answers of one kind that one request got. */
-class Answers<Value> {
-  readonly #asked = new Map<string, Promise<void>>();
-  readonly #found = new Map<string, Value>();
-
-  /** @param idOf its full id: a request that was changed to name the object by it finds it under that, too */
-  once(key: string, find: () => Promise<Value | undefined>, idOf?: (value: Value) => string): Promise<void> {
-    const earlier = this.#asked.get(key);
-    if (earlier !== undefined) return earlier;
-    const asked = find().then((value) => {
-      if (value === undefined) return;
-      this.#found.set(key, value);
-      if (idOf !== undefined) this.#found.set(idOf(value), value);
-    });
-    this.#asked.set(key, asked);
-    return asked;
-  }
-
-  get(key: string): Value | undefined {
-    return this.#found.get(key);
-  }
-}
-
-class ToldFacts implements Facts {
-  readonly containers = new Answers<ContainerFacts>();
-  readonly images = new Answers<ImageFacts>();
-  readonly volumes = new Answers<VolumeFacts>();
-  readonly networks = new Answers<NetworkFacts>();
-  readonly execs = new Answers<{ readonly containerId: string }>();
-  readonly services = new Answers<ServiceFacts>();
-  readonly paths = new Answers<PathFacts>();
-  readonly socketImages = new Answers<SocketImageFacts>();
-  hostRoutes: readonly string[] = [];
-  stoppedContainers?: readonly string[];
-  inSwarm?: boolean;
-
-  container(ref: string): ContainerFacts | undefined {
-    return this.containers.get(ref);
-  }
-
-  image(ref: string): ImageFacts | undefined {
-    return this.images.get(ref);
-  }
-
-  volume(name: string): VolumeFacts | undefined {
-    return this.volumes.get(name);
-  }
-
-  network(ref: string): NetworkFacts | undefined {
-    return this.networks.get(ref);
-  }
-
-  exec(id: string): { readonly containerId: string } | undefined {
-    return this.execs.get(id);
-  }
-
-  service(ref: string): ServiceFacts | undefined {
-    return this.services.get(ref);
-  }
-
-  path(path: string): PathFacts | undefined {
-    return this.paths.get(path);
-  }
-
-  socketImage(ref: string): SocketImageFacts | undefined {
-    return this.socketImages.get(ref);
-  }
-}
 
 function imageFacts(found: ImageInspect | undefined): ImageFacts | undefined {
   return (

@@ -11,6 +11,7 @@ import type { AuditedCaller } from '../audit/record.js';
 import type { JudgedRequest } from '../rules/rule.js';
 import { processName } from '../system/process-identity.js';
 import type { Caller } from '../uid-allocator/record.js';
+import type { EarlierJudgement } from './earlier-judgement.js';
 import { writeBufferBytes } from './engine-connection.js';
 import { ProxyError } from './errors.js';
 import { Exchange } from './exchange.js';
@@ -50,6 +51,8 @@ export class ClientConnection implements BytesTaker {
   readonly caller: Caller;
   /** The caller with what its process called itself when it connected. One object for all records of its requests. */
   readonly auditedCaller: AuditedCaller;
+  /** What its last request was found to be. */
+  earlier: EarlierJudgement | undefined;
   readonly #owner: ClientConnectionOwner;
   readonly #reader = new SocketReader(this);
   #exchange: Exchange | undefined;

@@ -17,8 +17,10 @@ import type { VolumeTurns } from './volume-turns.js';
 export interface LookUp {
   /** What the engine can do; known without waiting once it was reached. */
   engine(): EngineFacts | Promise<EngineFacts>;
-  /** The facts that the rules asked for, looked up side by side. */
-  resolve(needs: readonly Need[], request: JudgedRequest): Promise<Facts>;
+  /** The facts that the rules asked for, looked up side by side; at once when all of them are known. */
+  resolve(needs: readonly Need[], request: JudgedRequest): Facts | Promise<Facts>;
+  /** Whether the facts of an earlier request would be the same again; absent where that can't be told. */
+  stillHold?(facts: Facts): boolean;
   /**
    * A request of this route is about to be sent: what it may change isn't remembered until it has ended.
    * @returns to be called when the request, or the tunnel that it became, has ended

@@ -5,6 +5,7 @@
 import { book } from './bookkeeping.js';
 import { carryOut } from './carry-out.js';
 import type { ProxyContext } from './context.js';
+import { holding } from './earlier-judgement.js';
 import type { Exchange } from './exchange.js';
 import { describeRequest, judge } from './judge.js';
 import { readBody, readsBody } from './read-body.js';
@@ -24,19 +25,23 @@ export async function handle(exchange: Exchange, proxy: ProxyContext): Promise<v
     const known = proxy.facts.engine();
     const engine = known instanceof Promise ? await known : known;
 
+    const earlier = holding(exchange, engine, proxy);
+
     // body: JSON is read and typed, streams stay where they are
-    const json = readsBody(exchange, routed)
-      ? await readBody(exchange, routed, routed.version ?? engine.apiVersion)
-      : {};
+    const json =
+      earlier === undefined && readsBody(exchange, routed)
+        ? await readBody(exchange, routed, routed.version ?? engine.apiVersion)
+        : {};
     exchange.reached.read = performance.now();
 
     // lookup, evaluate, apply: the request as the engine is to get it, or a refusal
-    const asked = describeRequest(exchange, routed, json, engine, proxy);
+    const asked = earlier?.asked ?? describeRequest(exchange, routed, json, engine, proxy);
     exchange.findings.asked = asked;
-    turn = proxy.volumeTurns.begin(asked);
+    if (earlier === undefined) turn = proxy.volumeTurns.begin(asked);
     if (turn?.awaited !== undefined) await turn.awaited;
-    const judged = judge(exchange, asked, proxy);
+    const judged = earlier?.allowed ?? judge(exchange, asked, proxy);
     const allowed = judged instanceof Promise ? await judged : judged;
+    exchange.findings.verdict = allowed.verdict;
     exchange.reached.judged = performance.now();
 
     // bookkeeping begins: noted before the engine hears of it

@@ -9,11 +9,13 @@ import { parseQuery } from '../engine/query.js';
 import { apiVersionProblem } from '../engine/routes.js';
 import { apply, collectNeeds, evaluate, lookUp, type Verdict } from '../rules/evaluate.js';
 import { missingContainer, nameInFull } from '../rules/named-objects.js';
+import { noFacts } from '../rules/no-facts.js';
 import { askedBinds, withPinnedBinds } from '../rules/pinned-binds.js';
 import type { Denial, EngineFacts, Facts, JudgedRequest, Rule } from '../rules/rule.js';
 import { inForce, isRollback } from '../rules/service-rollback.js';
 import type { AskedBinds } from '../uid-allocator/record.js';
 import type { ProxyContext } from './context.js';
+import { repeatable } from './earlier-judgement.js';
 import type { Exchange } from './exchange.js';
 import { makeMissingSources } from './missing-sources.js';
 import { namedImage } from './named-image.js';
@@ -40,17 +42,6 @@ export interface AllowedRequest {
   /** The container, or the service to be rolled back, as the client named it, where there is none. */
   readonly missing?: string;
 }
-
-/** Facts for requests whose rules ask for none. */
-const noFacts: Facts = {
-  container: () => undefined,
-  image: () => undefined,
-  volume: () => undefined,
-  network: () => undefined,
-  exec: () => undefined,
-  path: () => undefined,
-  hostRoutes: [],
-};
 
 /**
  * The request as the rules see it.
@@ -127,11 +118,15 @@ function judgeInForce(
 ): AllowedRequest | Promise<AllowedRequest> {
   const { request } = asked;
   const rules = rulesOf(proxy.rules, request.route.name);
-  if (!rules.some((rule) => needsFacts(rule, request)))
-    return allow(exchange, asked, { rules, facts: noFacts }, proxy);
-  return lookUp(rules, request, (needs) => proxy.facts.resolve(needs, request)).then((facts) =>
-    allow(exchange, asked, { rules, facts }, proxy),
-  );
+  const found = rules.some((rule) => needsFacts(rule, request))
+    ? lookUp(rules, request, (needs) => proxy.facts.resolve(needs, request))
+    : noFacts;
+  if (found instanceof Promise) {
+    return found.then((facts) => allow(exchange, asked, { rules, facts }, proxy));
+  }
+  const allowed = allow(exchange, asked, { rules, facts: found }, proxy);
+  exchange.connection.earlier = repeatable(exchange.requireHead(), { asked: request, facts: found, allowed });
+  return allowed;
 }
 
 function allow(

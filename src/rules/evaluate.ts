@@ -71,23 +71,31 @@ function collectFurtherNeeds(
 /**
  * Looks up everything that the request's rules need: first what the request names, then what that leads to (a
  * container's volumes, a volume's host path). Chains are short; one that doesn't end is a fault of ours.
- * @throws RuleConflict when the rules keep asking, and whatever `resolve` throws
+ * @returns at once when `resolve` does
+ * @throws RuleConflict (or rejects) when the rules keep asking, and whatever `resolve` throws
  */
-export async function lookUp(
+export function lookUp(
   rules: readonly Rule[],
   request: JudgedRequest,
-  resolve: (needs: readonly Need[]) => Promise<Facts>,
-): Promise<Facts> {
-  let needs = collectNeeds(rules, request);
-  let facts = await resolve(needs);
-  for (let round = 0; round < 4; round += 1) {
-    const further = collectFurtherNeeds(rules, request, facts, needs);
-    if (further.length === 0) return facts;
-    needs = [...needs, ...further];
-    facts = await resolve(needs);
-  }
-  throw new RuleConflict('the rules keep asking for further facts');
+  resolve: (needs: readonly Need[]) => Facts | Promise<Facts>,
+): Facts | Promise<Facts> {
+  const further = (facts: Facts, needs: readonly Need[], round: number): Facts | Promise<Facts> => {
+    const more = collectFurtherNeeds(rules, request, facts, needs);
+    if (more.length === 0) return facts;
+    if (round === mostRounds) throw new RuleConflict('the rules keep asking for further facts');
+    return look([...needs, ...more], round + 1);
+  };
+  const look = (needs: readonly Need[], round: number): Facts | Promise<Facts> => {
+    const facts = resolve(needs);
+    return facts instanceof Promise
+      ? facts.then((found) => further(found, needs, round))
+      : further(facts, needs, round);
+  };
+  return look(collectNeeds(rules, request), 0);
 }
+
+/** How often rules may ask further. */
+const mostRounds = 4;
 
 /**
  * What one rule finds; its denials are warnings where the settings say so. What it rewrites it rewrites all the same:

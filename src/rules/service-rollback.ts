@@ -28,7 +28,7 @@ export function isRollback({ route, query }: JudgedRequest): boolean {
 /** The request as it takes effect: rollbacks with the specification that they bring back, others as they are. */
 export async function inForce(
   request: JudgedRequest,
-  resolve: (needs: readonly Need[]) => Promise<Facts>,
+  resolve: (needs: readonly Need[]) => Facts | Promise<Facts>,
 ): Promise<RequestInForce> {
   if (!isRollback(request)) return { kind: 'judge', request };
   const ref = request.params['id'] ?? '';

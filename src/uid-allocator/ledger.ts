@@ -47,7 +47,7 @@ import type {
   Subordinate,
 } from './record.js';
 import { RememberedRecords } from './remembered-records.js';
-import { perform } from './steps.js';
+import { type Procedure, perform } from './steps.js';
 import { delegatedSubordinate, isDelegated } from './subordinate.js';
 import { type Survey, survey } from './survey.js';
 
@@ -110,7 +110,16 @@ export class Ledger {
    * @throws AllocatorError COFFERDAM_LEDGER_UNAVAILABLE, COFFERDAM_LEDGER_DAMAGED
    */
   settle(intent: Intent, containerId: string, imageId?: string): ContainerRecord {
-    return perform(this.#disk, settle(this.#place(), intent.reservation, containerId, imageId));
+    return this.#change(settle(this.#place(), intent.reservation, containerId, imageId));
+  }
+
+  /** Carries out what changes records, whatever becomes of it. */
+  #change<Result>(steps: Procedure<Result>): Result {
+    try {
+      return perform(this.#disk, steps);
+    } finally {
+      this.#remembered.changed();
+    }
   }
 
   /** The engine refused the create: the range is free again. */
@@ -150,7 +159,7 @@ export class Ledger {
    * @returns false when the ledger doesn't know it
    */
   release(containerId: string): boolean {
-    return perform(this.#disk, release(containerId));
+    return this.#change(release(containerId));
   }
 
   /**
@@ -167,7 +176,7 @@ export class Ledger {
         `process ${pid} has ended before it got a range`,
       );
     }
-    return perform(this.#disk, recordFor(this.#place(), containerId, tiedTo));
+    return this.#change(recordFor(this.#place(), containerId, tiedTo));
   }
 
   /**
@@ -214,7 +223,7 @@ export class Ledger {
    * @param listedAt when asking for the list began, milliseconds since the epoch
    */
   reclaim(containers: readonly EngineContainer[], listedAt: number): Reclaimed {
-    return perform(this.#disk, reclaim(this.#place(), { isAlive, bootTime }, containers, listedAt));
+    return this.#change(reclaim(this.#place(), { isAlive, bootTime }, containers, listedAt));
   }
 
   #withSubordinate(mount: ApprovedMount): ApprovedMount {

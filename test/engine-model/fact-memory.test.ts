@@ -90,7 +90,9 @@ test('an object that changes only during announced changes is never told wrong o
         else if (name === 'slow look') {
           // Read now, told later: as an answer that is on its way while the next steps happen.
           const seen = truth;
-          slow.push(memory.find('a', () => new Promise((resolve) => setTimeout(resolve, 0, seen))));
+          slow.push(
+            Promise.resolve(memory.find('a', () => new Promise((resolve) => setTimeout(resolve, 0, seen)))),
+          );
         }
       }
       while (changes-- > 0) memory.changeEnds();

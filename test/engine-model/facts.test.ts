@@ -110,6 +110,30 @@ test('names follow a rename at once, ids stay', async () => {
   expect((await look()).container('first')?.id).toBe(second);
 });
 
+test('whether facts still hold is known without asking, and never said of what cannot be known', async () => {
+  const id = await engine.cli.must('create', '--name', 'held', 'busybox');
+  const record: LedgerFacts = { socketGrant: false };
+  ledger.set(id, record);
+  const look = (...needs: Parameters<typeof facts.resolve>[0]) => facts.resolve(needs, request());
+  const byId = { kind: 'container', ref: id } as const;
+  const asked = await look(byId);
+  expect(facts.stillHold(asked)).toBe(false);
+  const remembered = await look(byId);
+  expect(facts.stillHold(remembered)).toBe(true);
+  expect(facts.stillHold(await look({ kind: 'container', ref: 'held' }))).toBe(false);
+  expect(facts.stillHold(await look(byId, { kind: 'path', path: '/' }))).toBe(false);
+  expect(facts.stillHold(await look({ kind: 'container', ref: 'f'.repeat(64) }))).toBe(false);
+
+  ledger.set(id, { ...record });
+  expect(facts.stillHold(remembered)).toBe(false);
+  ledger.set(id, record);
+  expect(facts.stillHold(remembered)).toBe(false);
+  const anew = await look(byId);
+  expect(facts.stillHold(anew)).toBe(true);
+  await engine.cli.must('rename', 'held', 'let-go');
+  await until(() => !facts.stillHold(anew));
+});
+
 test('whose an exec is, without asking for one that was made through us', async () => {
   const exec = 'e'.repeat(64);
   const look = async () => (await facts.resolve([{ kind: 'exec', id: exec }], request())).exec(exec);

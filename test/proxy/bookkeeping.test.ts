@@ -1,7 +1,7 @@
 /** A container stands in the ledger before the client hears of it, whatever goes wrong on the way. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { rules } from '../../src/rules/index.js';
-import type { Facts } from '../../src/rules/rule.js';
+import { noFacts } from '../../src/rules/no-facts.js';
 import { AllocatorError } from '../../src/uid-allocator/errors.js';
 import { type Ledger, openLedger } from '../../src/uid-allocator/ledger.js';
 import { messageOf, RawClient, statusOf } from './raw-client.js';
@@ -19,16 +19,6 @@ afterEach(async () => {
   await engine.stop();
 });
 
-const facts: Facts = {
-  container: () => undefined,
-  image: () => undefined,
-  volume: () => undefined,
-  network: () => undefined,
-  exec: () => undefined,
-  path: () => undefined,
-  hostRoutes: [],
-};
-
 async function start(
   script: (side: EngineSide) => Promise<void>,
   broken: Partial<Pick<Ledger, 'intend' | 'settle'>> = {},
@@ -40,7 +30,7 @@ async function start(
     rules: rules.filter(({ id }) => id === 'runtime'),
     facts: {
       engine: () => engineFacts,
-      resolve: () => Promise.resolve(facts),
+      resolve: () => Promise.resolve({ ...noFacts }),
       changing: () => () => undefined,
       noteExec: () => undefined,
     },

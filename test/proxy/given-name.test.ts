@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { parseAnswerHead, writeAnswerHead } from '../../src/proxy/answer-head.js';
 import { shortAnswer } from '../../src/proxy/answer-reader.js';
 import { withClientsWord, withGivenName } from '../../src/proxy/given-name.js';
-import type { Facts, Rule } from '../../src/rules/rule.js';
+import { noFacts } from '../../src/rules/no-facts.js';
+import type { Rule } from '../../src/rules/rule.js';
 import { RawClient } from './raw-client.js';
 import { startScriptedEngine } from './scripted-engine.js';
 import { engineFacts, startTestProxy } from './start.js';
@@ -113,16 +114,6 @@ describe('the end of the answer is known as before', () => {
   });
 });
 
-const nothing: Facts = {
-  container: () => undefined,
-  image: () => undefined,
-  volume: () => undefined,
-  network: () => undefined,
-  exec: () => undefined,
-  path: () => undefined,
-  hostRoutes: [],
-};
-
 const asksForIt: Rule = {
   id: 'asks',
   summary: '',
@@ -147,7 +138,7 @@ describe('of an error longer than the engine’s own, nothing is replaced', () =
     });
     const facts = {
       engine: () => engineFacts,
-      resolve: async () => nothing,
+      resolve: async () => ({ ...noFacts }),
       changing: () => () => undefined,
       noteExec: () => undefined,
     };

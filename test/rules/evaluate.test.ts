@@ -2,18 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { apply, collectNeeds, evaluate, RuleConflict } from '../../src/rules/evaluate.js';
 import { pointer, valueAt, withValueAt } from '../../src/rules/json-pointer.js';
 import { denialBody } from '../../src/rules/message.js';
-import type { Denial, Facts, Finding, Rule } from '../../src/rules/rule.js';
+import { noFacts } from '../../src/rules/no-facts.js';
+import type { Denial, Finding, Rule } from '../../src/rules/rule.js';
 import { fixtureSchema, requestOf } from './fixture.js';
-
-const noFacts: Facts = {
-  container: () => undefined,
-  image: () => undefined,
-  volume: () => undefined,
-  network: () => undefined,
-  exec: () => undefined,
-  path: () => undefined,
-  hostRoutes: [],
-};
 
 const request = requestOf(
   fixtureSchema.parse({ title: 'a create', body: { Image: 'busybox' }, query: { name: ['web'] } }),

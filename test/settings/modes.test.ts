@@ -2,20 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { routes } from '../../src/engine/routes.js';
 import { evaluate } from '../../src/rules/evaluate.js';
 import { rules } from '../../src/rules/index.js';
-import type { Facts, JudgedRequest } from '../../src/rules/rule.js';
+import { noFacts } from '../../src/rules/no-facts.js';
+import type { JudgedRequest } from '../../src/rules/rule.js';
 import { enforcedLists, warnedBecause, warningKeys } from '../../src/settings/modes.js';
 import { parseSettings } from '../../src/settings/parse.js';
 import { settingsSchema } from '../../src/settings/schema.js';
-
-const noFacts: Facts = {
-  container: () => undefined,
-  image: () => undefined,
-  volume: () => undefined,
-  network: () => undefined,
-  exec: () => undefined,
-  path: () => undefined,
-  hostRoutes: [],
-};
 
 function judge(routeName: string, settings: object, query: Record<string, string> = {}, body?: object) {
   const route = routes.find(({ name }) => name === routeName);

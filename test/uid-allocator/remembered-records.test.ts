@@ -15,15 +15,22 @@ let state: string;
 let ledger: Ledger;
 let remembered: RememberedRecords;
 let reads: number;
+let clock: number;
 
 beforeEach(() => {
   state = mkdtempSync(join(tmpdir(), 'cofferdam-remembered-'));
   ledger = openLedger(state);
   const disk = new FileSystemDisk(join(state, 'ledger'));
   reads = 0;
-  remembered = new RememberedRecords(disk, (containerId) => {
+  clock = 0;
+  const read = (containerId: string) => {
     reads += 1;
     return perform(disk, readValid(containerId));
+  };
+  // No two looks at the same time, unless a test says so.
+  remembered = new RememberedRecords(disk, read, () => {
+    clock += 1;
+    return clock;
   });
   const request = { image: 'busybox', digest: 'd', mounts: [], socketGrant: true };
   ledger.settle(ledger.intend(request), id);
@@ -90,4 +97,24 @@ test('a damaged record is an error, each time', async () => {
   writeFileSync(container(), '{');
   expect(() => remembered.get(id)).toThrow('torn');
   expect(() => remembered.get(id)).toThrow('torn');
+});
+
+test('a look is believed for less than a millisecond, and not past a change of our own', async () => {
+  await settled();
+  remembered.get(id);
+  const changed = readFileSync(container(), 'utf8').replace('"socketGrant":true', '"socketGrant":false');
+  writeFileSync(container(), changed);
+  clock -= 1;
+  expect(remembered.get(id)?.socketGrant).toBe(true);
+  remembered.changed();
+  clock -= 1;
+  expect(remembered.get(id)?.socketGrant).toBe(false);
+});
+
+test('the ledger itself never believes a look past its own changes', async () => {
+  await sleep(1100);
+  ledger.read(id);
+  expect(ledger.read(id)?.id).toBe(id);
+  ledger.release(id);
+  expect(ledger.read(id)).toBeUndefined();
 });
