@@ -8,7 +8,7 @@ import type { AuditLine } from '../audit/record.js';
 import { auditFolder } from '../audit/sink.js';
 import { readAuditLine, readLines, verifyAudit } from '../audit/verify.js';
 import { type Options, parseOptions, UsageError } from './options.js';
-import { colour, print, printJson, shortId, show } from './output.js';
+import { colour, complain, print, printJson, shortId, show } from './output.js';
 
 const lookEveryMilliseconds = 200;
 
@@ -162,6 +162,7 @@ async function follow(
 async function verify(folder: string, json: boolean): Promise<number> {
   const found = await verifyAudit(folder);
   if (json) printJson(found);
+  else if (found.records === 0 && found.faults.length === 0) complain(`there is no log in ${folder}`);
   else {
     for (const fault of found.faults)
       print(`${colour('red', 'fault')}  ${fault.file}:${fault.line}: the record ${fault.reason}`);
@@ -171,7 +172,7 @@ async function verify(folder: string, json: boolean): Promise<number> {
       `${verdict}: ${found.records} records${range}, in ${found.files} files; head ${found.head ?? 'none'}`,
     );
   }
-  return found.faults.length === 0 ? 0 : 1;
+  return found.records > 0 && found.faults.length === 0 ? 0 : 1;
 }
 
 /** As many lines as the terminal has, one left for the cursor. */
@@ -186,7 +187,7 @@ function lineCount(text: string | undefined): number {
   return count;
 }
 
-/** Shows, follows or verifies the audit log; with --verify 1 when the chain is broken. */
+/** Shows, follows or verifies the audit log; with --verify 1 when the chain is broken, or there is none. */
 export async function audit(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
   const options = parseOptions('audit', argv, environment);
   const folder = auditFolder(options.state);

@@ -173,7 +173,10 @@ export const commands: readonly Command[] = [
         description: 'How many of the last records to show.',
         default: '50',
       },
-      { name: 'verify', description: 'Check the chain; exit code 1 when it is broken.' },
+      {
+        name: 'verify',
+        description: 'Check the chain; exit code 1 when it is broken, or when there is no log.',
+      },
       jsonOption,
     ],
     examples: [

@@ -16,6 +16,7 @@ import { EngineClient } from '../engine/client.js';
 import { engineSearchPath, findEngine } from '../engine/find.js';
 import { launcherPaths } from '../runtime/launcher.js';
 import { loadSettings } from '../settings/load.js';
+import { hostHasInstallation } from './installed-paths.js';
 import { type Options, parseOptions, socketPath } from './options.js';
 import { colour, complain, print, printJson } from './output.js';
 import { egressPortOf } from './setup.js';
@@ -29,9 +30,19 @@ async function daemonStatus(runDir: string): Promise<Status | undefined> {
   }
 }
 
+/** Before an installation: registering the runtime is a part of it. */
+function registrationRemedy(status: Status | undefined): string {
+  return status !== undefined || hostHasInstallation()
+    ? 'run `cofferdam setup`'
+    : 'run `cofferdam install`, or without systemd `cofferdam setup`';
+}
+
 function examineDaemon(status: Status | undefined): Check[] {
   if (status === undefined) {
-    return [bad('daemon', 'it is not running', 'start it: `cofferdam run`, or `systemctl start cofferdam`')];
+    const remedy = hostHasInstallation()
+      ? '`systemctl start cofferdam`'
+      : 'run `cofferdam install`, or without systemd start `cofferdam run`';
+    return [bad('daemon', 'it is not running', remedy)];
   }
   const missing = Object.entries(status.ready).flatMap(([name, ready]) => (ready ? [] : [name]));
   const isolation = status.settings.isolation;
@@ -59,7 +70,7 @@ function examineDaemon(status: Status | undefined): Check[] {
       : warning(
           'containers',
           `not isolated: ${status.notIsolated.map(({ name }) => name).join(', ')}`,
-          '`cofferdam status` says why; make them anew',
+          '`cofferdam status` says why; `cofferdam adopt` isolates them',
         ),
   ];
 }
@@ -100,7 +111,11 @@ async function examine(options: Options, environment: NodeJS.ProcessEnv): Promis
             ),
           ]
         : [
-            ...(await examineEngine(client, launcherPaths(options.state).launcher)),
+            ...(await examineEngine(
+              client,
+              launcherPaths(options.state).launcher,
+              registrationRemedy(status),
+            )),
             ...(await examineEgress(
               client.socketPath,
               wantedEgress(status?.settings.path ?? options.settings),
@@ -126,6 +141,14 @@ function show(check: Check): void {
   if (check.remedy !== undefined) print(`        → ${check.remedy}`);
 }
 
+/** The last line: isolation that is switched off works for nobody. */
+function conclusion(checks: readonly Check[], failed: number): string {
+  if (failed > 0) return colour('red', `${failed} not ok`);
+  return checks.some(({ name, outcome }) => name === 'isolation' && outcome === 'warning')
+    ? colour('yellow', 'nothing is missing, but isolation is switched off')
+    : colour('green', 'isolation works on this host');
+}
+
 /** Examines host, engine and daemon; 1 when something that isolation needs is missing. */
 export async function doctor(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
   const options = parseOptions('doctor', argv, environment);
@@ -138,7 +161,7 @@ export async function doctor(argv: readonly string[], environment: NodeJS.Proces
   if (options.json) printJson({ healthy: failed === 0, checks });
   else {
     for (const check of checks) show(check);
-    print(failed === 0 ? colour('green', 'isolation works on this host') : colour(`red`, `${failed} not ok`));
+    print(conclusion(checks, failed));
   }
   return failed === 0 ? 0 : 1;
 }

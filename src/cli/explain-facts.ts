@@ -10,9 +10,11 @@ import { readHostRoutes } from '../engine/host-routes.js';
 import { HostPaths } from '../host-files/host-paths.js';
 import type { EngineFacts, Facts, JudgedRequest, Need, PathFacts } from '../rules/rule.js';
 import { isolatingRuntime } from '../rules/runtime.js';
+import { AllocatorError } from '../uid-allocator/errors.js';
 import { type Ledger, openLedger } from '../uid-allocator/ledger.js';
 import type { Caller } from '../uid-allocator/record.js';
 import { type Options, socketPath } from './options.js';
+import { complain } from './output.js';
 
 export interface ExplainFacts {
   readonly engine: EngineFacts;
@@ -51,15 +53,16 @@ export async function explainFacts(options: Options, environment: NodeJS.Process
   const resolvePath = (path: string, { settings }: JudgedRequest) =>
     hostPaths.lookUp(path, caller, settings.hostFiles, settings.filesharingAllowedDirectories);
   if (client === undefined || !reachable) {
+    if (found !== undefined) complain(`the engine can't be asked at ${found.socket}: ${unknown}`);
     const resolve = async (needs: readonly Need[], request: JudgedRequest) =>
       hostFacts(needs, (path) => resolvePath(path, request));
     return { engine: absentEngine, caller, resolve, close: async () => client?.close() };
   }
-  const records = openLedger(options.state);
+  const records = readableLedger(options.state);
   ledger = records;
   const source = new FactSource<JudgedRequest>({
     client,
-    ledgerRead: (id) => records.read(id),
+    ledgerRead: (id) => records?.read(id),
     isolatingRuntimes: new Set([isolatingRuntime]),
     resolvePath,
   });
@@ -72,6 +75,20 @@ export async function explainFacts(options: Options, environment: NodeJS.Process
     resolve: (needs, request) => source.resolve(needs, request),
     close: () => client.close(),
   };
+}
+
+/** What an explanation without the engine and the ledger lacks. */
+const unknown = 'what hangs on other containers, images, volumes or networks is left out';
+
+/** The ledger; `undefined` for an account that may not read it, which gets what can be said without. */
+function readableLedger(stateDir: string): Ledger | undefined {
+  try {
+    return openLedger(stateDir);
+  } catch (error) {
+    if (process.geteuid?.() === 0 || !(error instanceof AllocatorError)) throw error;
+    complain(`the ledger is for root alone: whose the other containers are is left out`);
+    return undefined;
+  }
 }
 
 function hostFacts(needs: readonly Need[], resolvePath: (path: string) => PathFacts): Facts {

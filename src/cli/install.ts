@@ -74,14 +74,10 @@ function obstacle(): string | undefined {
   }
 }
 
-/** Installs the service; 1 when this host can't have it. */
+/** Installs the service, or with --dry-run only says what would be done; 1 when this host can't have it. */
 export async function install(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
   const options = parseOptions('install', argv, environment);
   const place = placeOf(options);
-  if (options.switches.has('dry-run')) {
-    for (const line of describeInstallation(place)) print(line);
-    return 0;
-  }
   const reason = obstacle();
   if (reason !== undefined) {
     complain(reason);
@@ -89,11 +85,16 @@ export async function install(argv: readonly string[], environment: NodeJS.Proce
   }
   const update = isInstalled(place);
   const engine = update ? ['--engine', `unix://${engineSocketPath}`] : [];
+  const dry = options.switches.has('dry-run');
   const registered = await setup(
-    ['--state', options.state, '--run-dir', options.runDir, ...engine],
+    ['--state', options.state, '--run-dir', options.runDir, ...engine, ...(dry ? ['--dry-run'] : [])],
     environment,
   );
   if (registered !== 0) return registered;
+  if (dry) {
+    for (const line of describeInstallation(place)) print(line);
+    return 0;
+  }
   if (update) {
     putInPlace(place);
     print(`${colour('green', 'ok')}  the installation is up to date, the daemon was restarted`);
@@ -108,7 +109,7 @@ export async function install(argv: readonly string[], environment: NodeJS.Proce
     throw error;
   }
   print(`${colour('green', 'ok')}  docker clients reach cofferdam at ${dockerSocket}`);
-  print('Builds are refused until dockerd has been restarted once, when it suits you:');
+  print('Builds by BuildKit are refused until dockerd has been restarted once, when it suits you:');
   print('  systemctl restart docker.socket docker.service');
   return 0;
 }

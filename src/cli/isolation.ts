@@ -13,10 +13,10 @@ async function showState(runDir: string, json: boolean): Promise<number> {
     printJson(settings.isolation);
     return 0;
   }
-  const { value, locked, chosenBy } = settings.isolation;
+  const { value, lockedIn, chosenBy } = settings.isolation;
   const state = value ? colour('green', 'on') : colour('red', 'off');
   const chosen = chosenBy === undefined ? '' : `, switched by uid ${chosenBy}`;
-  print(`isolation is ${state}${chosen}; ${locked ? `locked in ${settings.path}` : 'not locked'}`);
+  print(`isolation is ${state}${chosen}; ${lockedIn === undefined ? 'not locked' : `locked in ${lockedIn}`}`);
   return 0;
 }
 

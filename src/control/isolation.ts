@@ -19,7 +19,7 @@ export interface SwitchPlace {
 }
 
 /** The file that locks isolation, or the policy bundle that does where the file doesn't. */
-function lockedIn({ file }: SettingsHolder): string {
+export function lockedIn({ file }: Pick<SettingsHolder, 'file'>): string {
   return file.settings.enhancedContainerIsolation.locked ? file.path : file.settings.policy.url;
 }
 

@@ -43,6 +43,8 @@ export const statusSchema = z.object({
     isolation: z.object({
       value: z.boolean(),
       locked: z.boolean(),
+      /** What locks it: the file, or the policy bundle. */
+      lockedIn: z.string().optional(),
       /** The uid that switched it, where a user did. */
       chosenBy: z.number().optional(),
     }),

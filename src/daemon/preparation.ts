@@ -69,10 +69,20 @@ export class PreparationWatch {
   async refresh(): Promise<boolean> {
     this.#looks += 1;
     const look = this.#looks;
-    const now = await readPreparation(this.#socket, this.#launcher).catch(() => this.#later());
+    const now = await this.#ask().catch(() => this.#later());
     if (look !== this.#looks || JSON.stringify(now) === JSON.stringify(this.#known)) return false;
     this.#known = now;
     return true;
+  }
+
+  /**
+   * The engine's answer as of now. dockerd gives one answer to all who ask at the same time (moby
+   * daemon/server/router/system, getInfo), and it may have begun with it before what led to this look: a question that
+   * follows an answer is answered anew.
+   */
+  async #ask(): Promise<EnginePreparation> {
+    await engineRuntimes(this.#socket);
+    return readPreparation(this.#socket, this.#launcher);
   }
 
   close(): void {

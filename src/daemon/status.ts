@@ -1,6 +1,7 @@
 /**
  * What the daemon tells of itself: gathered from the engine, the settings and the ledger when somebody asks.
  */
+import { lockedIn } from '../control/isolation.js';
 import type { MeasuredState } from '../control/metrics.js';
 import { findUnisolated, isReady, type ListedContainer, type Status } from '../control/status.js';
 import { connectedProcesses, enginePorts, everyContainer, openTo, socketHolders } from '../engine/bypass.js';
@@ -106,6 +107,7 @@ function settingsStatus({ settings, stateDir }: StatusSources): Status['settings
     isolation: {
       value: isolation.value,
       locked: isolation.locked,
+      ...(isolation.locked ? { lockedIn: lockedIn(settings) } : {}),
       ...(choice === undefined ? {} : { chosenBy: choice.uid }),
     },
     locked: Object.entries(current).flatMap(([key, section]) =>

@@ -5,7 +5,6 @@ import { readPreparation } from '../daemon/preparation.js';
 import type { EngineClient } from '../engine/client.js';
 import { bad, type Check, guarded, ok } from './check.js';
 
-const setupRemedy = 'run `cofferdam setup`';
 const oldestApiMinor = 41;
 
 async function version(client: EngineClient): Promise<Check> {
@@ -28,31 +27,38 @@ async function storage(client: EngineClient): Promise<Check> {
       );
 }
 
-async function registration(client: EngineClient, launcher: string): Promise<Check[]> {
+async function registration(client: EngineClient, launcher: string, remedy: string): Promise<Check[]> {
   const { runtime, defaultRuntime, builds } = await readPreparation(client.socketPath, launcher);
   return [
     runtime
       ? ok('runtime registration', `sysbox-runc is ${launcher}`)
-      : bad('runtime registration', `the engine has no sysbox-runc at ${launcher}`, setupRemedy),
+      : bad('runtime registration', `the engine has no sysbox-runc at ${launcher}`, remedy),
     defaultRuntime
       ? ok('default runtime', 'sysbox-runc: what reaches the engine past cofferdam is isolated as well')
-      : bad('default runtime', "the engine's default runtime is another one", setupRemedy),
+      : bad('default runtime', "the engine's default runtime is another one", remedy),
     builds
       ? ok('build runtime', 'RUN steps of BuildKit are isolated')
       : bad(
           'build runtime',
           'RUN steps of BuildKit would not be isolated',
-          `${setupRemedy}, then restart dockerd`,
+          `${remedy}, then restart dockerd`,
         ),
   ];
 }
 
-/** Everything about the engine behind a socket. */
-export async function examineEngine(client: EngineClient, launcher: string): Promise<Check[]> {
+/**
+ * Everything about the engine behind a socket.
+ * @param remedy how the runtime is registered with it
+ */
+export async function examineEngine(
+  client: EngineClient,
+  launcher: string,
+  remedy: string,
+): Promise<Check[]> {
   const first = await guarded('engine', 'start the engine, or name it with --engine', () => version(client));
   if (first.outcome === 'bad') return [first];
-  const registered = await registration(client, launcher).catch((error: unknown) => [
-    bad('runtime registration', String(error), setupRemedy),
+  const registered = await registration(client, launcher, remedy).catch((error: unknown) => [
+    bad('runtime registration', String(error), remedy),
   ]);
   const stored = await guarded('storage driver', 'see the log of the engine', () => storage(client));
   return [first, stored, ...registered];

@@ -13,7 +13,7 @@ export function examineLedger(stateDir: string): Promise<Check[]> {
       return bad(
         'ledger',
         `${problems.length} files can't be believed, the first: ${problem.message}`,
-        'remove the container it belongs to, then the file',
+        '`cofferdam doctor --repair`; where a container needs the file, remove that first',
       );
     }
     if (leftovers.length > 0) {

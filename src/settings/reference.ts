@@ -10,6 +10,8 @@ const nodeSchema = z.looseObject({
   description: z.string().default(''),
   default: z.unknown().optional(),
   enum: z.array(z.string()).optional(),
+  minimum: z.number().optional(),
+  maximum: z.number().optional(),
   anyOf: z.array(z.unknown()).optional(),
   items: z.unknown().optional(),
   properties: z.record(z.string(), z.unknown()).optional(),
@@ -32,7 +34,13 @@ function typeName(node: SchemaNode): string {
     const items = nodeSchema.parse(node.items ?? {});
     return items.type === 'object' ? 'list of objects' : `list of: ${typeName(items)}`;
   }
-  return node.type ?? 'any';
+  return `${node.type ?? 'any'}${bounds(node)}`;
+}
+
+/** What a number may be, where the schema says so. */
+function bounds({ minimum, maximum }: SchemaNode): string {
+  if (minimum === undefined) return '';
+  return maximum === undefined ? ` from ${minimum}` : `, ${minimum} to ${maximum}`;
 }
 
 /** A row for each key below a node that holds a value; sections only give their description. */

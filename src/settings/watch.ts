@@ -99,6 +99,8 @@ export class SettingsHolder {
         { problem: this.problem },
         'settings not taken over, the last good ones stay in force',
       );
+      // A user's choice doesn't wait for the file to be mended.
+      this.take(this.compose());
       return;
     }
     this.problem = undefined;

@@ -53,13 +53,20 @@ function capabilityHeader(): Buffer {
   return header;
 }
 
+/** True for the very credentials of this process, where it isn't root's: a user who asks for an explanation. */
+function areOwn({ uid, gid, groups }: Credentials): boolean {
+  if (uid !== process.geteuid?.() || gid !== process.getegid?.()) return false;
+  const own = process.getgroups?.() ?? [];
+  return own.every((group) => groups.includes(group)) && groups.every((group) => own.includes(group));
+}
+
 /**
  * Runs `work` as the kernel would for that user: every permission is checked, and what is made belongs to the user.
- * For uid 0 nothing changes: root's eyes see everything. Only synchronous work.
+ * For uid 0 nothing changes: root's eyes see everything; nor for this process's own credentials. Only synchronous work.
  * @throws SystemCallError when the credentials can't be taken on; then `work` didn't run
  */
 export function withCallerCredentials<T>({ uid, gid, groups }: Credentials, work: () => T): T {
-  if (uid === 0) return work();
+  if (uid === 0 || areOwn({ uid, gid, groups })) return work();
   const capabilities = Buffer.alloc(24);
   capget(capabilityHeader(), capabilities);
   const ownGroups = threadGroups();

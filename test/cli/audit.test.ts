@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -16,7 +16,11 @@ beforeEach(() => {
 afterEach(() => rmSync(state, { recursive: true }));
 
 function start(...argv: string[]) {
-  const child = spawn(process.execPath, [program, 'audit', '--state', state, ...argv]);
+  return startAs({}, ...argv);
+}
+
+function startAs(account: { uid?: number; gid?: number }, ...argv: string[]) {
+  const child = spawn(process.execPath, [program, 'audit', '--state', state, ...argv], account);
   let out = '';
   child.stdout.on('data', (chunk) => {
     out += chunk;
@@ -109,6 +113,17 @@ it('waits for a log that is not there yet', async () => {
   await until(/uid 1/);
   child.kill();
   await ended;
+});
+
+it('does not call a log whole that is not there, or that it may not see', async () => {
+  expect((await start('--verify').ended).code).toBe(1);
+  await write([record('denied', 1)]);
+  chmodSync(state, 0o755);
+  chmodSync(join(state, 'audit'), 0o700);
+  for (const argv of [['--verify'], []]) {
+    const { code, out } = await startAs({ uid: 4711, gid: 4711 }, ...argv).ended;
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+  }
 });
 
 it('verifies the chain, and points at an edit', async () => {

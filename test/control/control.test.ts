@@ -9,6 +9,7 @@ import { type Audit, openAudit } from '../../src/audit/sink.js';
 import { isolation } from '../../src/cli/isolation.js';
 import { statusScreen } from '../../src/cli/status.js';
 import { askDaemon, askStatus } from '../../src/control/client.js';
+import { lockedIn } from '../../src/control/isolation.js';
 import { countedAudit, Metrics } from '../../src/control/metrics.js';
 import { type Control, startControl, startHealthPort } from '../../src/control/server.js';
 import { findUnisolated, type Status } from '../../src/control/status.js';
@@ -39,7 +40,7 @@ function status(): Status {
       source: 'administrator',
       generation: settings.generation,
       warnings: [],
-      isolation: { value: isolation.value, locked: isolation.locked },
+      isolation: { value: isolation.value, locked: isolation.locked, lockedIn: lockedIn(settings) },
       locked: [],
       onlyWarning: [],
     },
@@ -127,6 +128,27 @@ describe('isolation on and off', () => {
     later.close();
     expect(await verb('on')).toBe(0);
     expect(settings.current.enhancedContainerIsolation.value).toBe(true);
+  });
+
+  it('counts at once while the newest file is broken: the lock of the last good one decides', async () => {
+    writeFileSync(file, '{');
+    expect(await verb('off')).toBe(0);
+    expect(settings.current.enhancedContainerIsolation.value).toBe(false);
+    expect(await verb('on')).toBe(0);
+    expect(settings.current.enhancedContainerIsolation.value).toBe(true);
+    write(true, true);
+    writeFileSync(file, '{');
+    expect(await verb('off')).toBe(1);
+  });
+
+  it('is said to be locked by the policy bundle where the file does not lock it', () => {
+    const locks = (locked: boolean) => {
+      const policy = { url: 'https://policy.example/', publicKey: `${'A'.repeat(43)}=` };
+      writeFileSync(file, JSON.stringify({ policy, enhancedContainerIsolation: { locked } }));
+      settings.reload();
+      return lockedIn(settings);
+    };
+    expect([locks(true), locks(false)]).toEqual([file, 'https://policy.example/']);
   });
 
   it('goes back to what the settings say', async () => {

@@ -3,6 +3,7 @@
  * copied for each test.
  */
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -44,19 +45,23 @@ export class DebianRoot {
   }
 }
 
-/** What the package depends on, an engine, and systemd to run both. */
-const packages = 'libstdc++6,runc,docker.io,iptables,ca-certificates,systemd-sysv,dbus';
+/** What the package depends on and recommends, an engine, systemd to run both, and what an administrator types. */
+const packages =
+  'libstdc++6,runc,bzip2,xz-utils,zstd,docker.io,iptables,ca-certificates,systemd-sysv,dbus,openssl,curl';
 /** Debian 12 has the command line in docker.io. */
 const morePackages = { bookworm: '', trixie: ',docker-cli' } as const;
 
 /** A fresh copy of a Debian release with {@link packages}. */
 export async function debianRoot(suite: 'bookworm' | 'trixie'): Promise<DebianRoot> {
-  const cached = join(cacheFolder, `debian-${suite}-engine`);
+  const wanted = `${packages}${morePackages[suite]}`;
+  // Another list of packages is another cached root.
+  const mark = createHash('sha256').update(wanted).digest('hex').slice(0, 8);
+  const cached = join(cacheFolder, `debian-${suite}-${mark}`);
   if (!existsSync(cached)) {
     const fresh = mkdtempSync('/var/tmp/cofferdam-debootstrap-');
     await execute(
       'debootstrap',
-      ['--variant=minbase', `--include=${packages}${morePackages[suite]}`, suite, fresh, findDebianMirror()],
+      ['--variant=minbase', `--include=${wanted}`, suite, fresh, findDebianMirror()],
       { maxBuffer: 64 * 1024 * 1024 },
     );
     await execute('mkdir', ['-p', cacheFolder]);

@@ -9,24 +9,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/commands.js';
 import { setup as build } from '../support/build.js';
 import { type DebianRoot, debianRoot } from './debian-root.js';
+import { makePackage } from './package-file.js';
 
-const script = fileURLToPath(new URL('../../packaging/package.mjs', import.meta.url));
 let output: string;
 let file: string;
 let root: DebianRoot | undefined;
-
-function makePackage(folder: string): string {
-  return execFileSync(process.execPath, [script, folder], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-    env: { ...process.env, SOURCE_DATE_EPOCH: '1700000000' },
-  }).trim();
-}
 
 beforeAll(async () => {
   await build();

@@ -28,7 +28,13 @@ pivot_root . mnt; cd /; umount -l mnt
 exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin /sbin/init
 `;
 
-const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LC_ALL: 'C', TERM: 'dumb' };
+const environment = {
+  PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: '/root',
+  LC_ALL: 'C',
+  TERM: 'dumb',
+  DEBIAN_FRONTEND: 'noninteractive',
+};
 const bootMilliseconds = 60_000;
 
 /** Where the machine has its cgroups of version 2 mounted, alone or beside version 1. */

@@ -2,38 +2,14 @@
  * The whole way of an administrator, with Debian's own systemd and engine: install beside live containers, crash,
  * hang, reboot, upgrade, remove.
  */
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { setup as build } from '../support/build.js';
 import { hostMap, parseUidMap } from '../support/uid-map.js';
-import { debianRoot } from './debian-root.js';
-import { SystemdHost } from './systemd-host.js';
+import { freshHost } from './fresh-host.js';
+import type { SystemdHost } from './systemd-host.js';
 
-const script = fileURLToPath(new URL('../../packaging/package.mjs', import.meta.url));
 /** Written the way nobody's tool would: it must come back to the byte. */
 const daemonJson = '{"live-restore":   true,\n\t"log-driver" : "local"}';
-/** An image of nothing but the host's own programs. */
-const importImage = `
-mkdir -p /tmp/image/bin /tmp/image/proc
-for program in sh cat sleep; do
-  cp "/bin/$program" /tmp/image/bin/
-  for file in $(ldd "/bin/$program" | grep -o '/[^ ]*lib[^ ]*'); do
-    mkdir -p "/tmp/image$(dirname "$file")"; cp "$file" "/tmp/image$file"
-  done
-done
-tar -C /tmp/image -c . | docker import - tiny
-`;
-let output: string;
 let host: SystemdHost;
-
-beforeAll(async () => {
-  await build();
-  output = mkdtempSync('/var/tmp/cofferdam-release-');
-});
-afterAll(() => rmSync(output, { recursive: true }));
 
 /** What an installation may change outside of its own folders. */
 async function traces() {
@@ -64,14 +40,7 @@ describe.each(releases)('on Debian $suite with systemd', ({ suite, everything })
   let before: Awaited<ReturnType<typeof traces>>;
 
   beforeAll(async () => {
-    const file = execFileSync(process.execPath, [script, output], { encoding: 'utf8' }).trim();
-    const root = await debianRoot(suite);
-    copyFileSync(file, join(root.path, 'root/cofferdam.deb'));
-    mkdirSync(join(root.path, 'etc/docker'), { recursive: true });
-    host = new SystemdHost(root);
-    host.write('etc/docker/daemon.json', daemonJson);
-    await host.boot();
-    await host.shell(importImage);
+    host = await freshHost(suite, daemonJson);
     before = await traces();
     await host.shell('docker run --detach --name early tiny sleep 100000');
   });
@@ -79,7 +48,7 @@ describe.each(releases)('on Debian $suite with systemd', ({ suite, everything })
 
   it('takes the place of the socket while a container goes on', async () => {
     const pid = await pidOf('early');
-    await host.shell('dpkg --install /root/cofferdam.deb');
+    await host.shell('dpkg --install /root/release/*.deb');
     const installed = await host.run('cofferdam', 'install');
     expect(installed).toMatchObject({
       code: 0,
@@ -185,7 +154,7 @@ describe.each(releases)('on Debian $suite with systemd', ({ suite, everything })
 
   it('is upgraded under running containers', async () => {
     const [pid, container] = [await mainPid(), await pidOf('late')];
-    await host.shell('dpkg --install /root/cofferdam.deb');
+    await host.shell('dpkg --install /root/release/*.deb');
     expect(await mainPid()).not.toBe(pid);
     expect(await pidOf('late')).toBe(container);
     expect(await uidMap()).toMatchObject({ inside: 0, size: 65536 });
