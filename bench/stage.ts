@@ -46,6 +46,7 @@ export async function changeSettings(cofferdam: Cofferdam, settings: object): Pr
 
 export const direct = 'direct';
 export const us = 'cofferdam';
+export const barePump = 'bare pump in Node';
 
 export interface NullStage {
   readonly cofferdam: Cofferdam;
@@ -61,6 +62,7 @@ export class Stage {
   #real: Promise<RealStage> | undefined;
   #plain: Promise<Engine> | undefined;
   #null: Promise<NullStage> | undefined;
+  readonly #pumps = new Map<string, Promise<Target>>();
   readonly #ends: (() => Promise<void> | void)[] = [];
 
   readonly #nodeArgv: readonly string[];
@@ -110,23 +112,47 @@ export class Stage {
     const folder = join(this.folder, 'null');
     mkdirSync(folder, { recursive: true });
     const socket = join(folder, 'docker.sock');
-    const program = fileURLToPath(new URL('./null-engine.ts', import.meta.url));
     const { launcher, buildkit } = cofferdamFolders(folder);
     // A backend must be there, although nothing is ever started with it.
     const { bin } = await engineFiles('26.1');
     const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}` };
-    const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', program, socket, launcher], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, ...env, DOCKER_BUILDKIT_RUNC_COMMAND: join(buildkit, 'runc') },
-    });
-    this.#ends.push(() => {
-      child.kill('SIGTERM');
-    });
+    const runc = { DOCKER_BUILDKIT_RUNC_COMMAND: join(buildkit, 'runc') };
+    this.#spawnScript('./null-engine.ts', [socket, launcher], { ...env, ...runc });
     const failure = await untilAnswering(socket, 20_000);
     if (failure) throw new Error(`the null engine: ${failure}`);
     const cofferdam = await startCofferdam({ engine: { folder, socket }, env, nodeArgv: this.#nodeArgv });
     this.#ends.push(() => cofferdam.close());
     return { cofferdam, targets: await this.#behindProxies(socket, cofferdam, 'null') };
+  }
+
+  /** The same targets and, before the same engine, what does no more than to pass bytes on in Node. */
+  async withBarePump({ targets }: NullStage): Promise<Target[]> {
+    const [engine] = targets;
+    if (engine === undefined) throw new Error('there is no engine');
+    const known = this.#pumps.get(engine.socket) ?? this.#startPump(engine.socket);
+    this.#pumps.set(engine.socket, known);
+    return [...targets, await known];
+  }
+
+  async #startPump(engine: string): Promise<Target> {
+    const socket = join(this.folder, `pump-${this.#pumps.size}.sock`);
+    const child = this.#spawnScript('./bare-pump.ts', [socket, engine]);
+    const failure = await untilAnswering(socket, 20_000);
+    if (failure) throw new Error(`the bare pump: ${failure}`);
+    return { name: barePump, socket, pids: () => (child.pid === undefined ? [] : [child.pid]) };
+  }
+
+  /** A program of the benchmark's own; ended with the stage. */
+  #spawnScript(script: string, argv: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+    const program = fileURLToPath(new URL(script, import.meta.url));
+    const child = spawn(process.execPath, ['--import', 'tsx', program, ...argv], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...env },
+    });
+    this.#ends.push(() => {
+      child.kill('SIGTERM');
+    });
+    return child;
   }
 
   /** A command line for a target's socket; closed with the stage. */

@@ -84,7 +84,7 @@ function throughput(connections: number, engine: 'real' | 'null', goals: readonl
     rounds: 5,
     goals,
     prepare: async (stage) =>
-      (await (engine === 'real' ? stage.real() : stage.null())).targets.map((target) => ({
+      (await stage.withBarePump(await (engine === 'real' ? stage.real() : stage.null()))).map((target) => ({
         name: target.name,
         sample: () => sampleThroughput(target, connections),
       })),

@@ -29,7 +29,7 @@ export const echo: Measure = {
     },
   ],
   async prepare(stage) {
-    return (await stage.null()).targets.map((target) => ({
+    return (await stage.withBarePump(await stage.null())).map((target) => ({
       name: target.name,
       async sample() {
         const stream = await hijack(target.socket, attach);
