@@ -32,7 +32,13 @@ const nanosecondsPerSecond = 1e9;
 /** How often the event loop is looked at, in milliseconds. */
 const sampleEvery = 20;
 
-/** The requests of one route that ended the same way. */
+/** The requests of one route. */
+interface RouteTallies {
+  readonly duration: Tally['duration'];
+  readonly byVerdict: Map<string, Tally>;
+}
+
+/** Those of them that ended the same way. */
 interface Tally {
   readonly route: string;
   readonly verdict: string;
@@ -137,8 +143,7 @@ export class Metrics {
     registers: [this.registry],
   });
   private readonly eventLoop = monitorEventLoopDelay({ resolution: sampleEvery });
-  private readonly durationsByRoute = new Map<string, Tally['duration']>();
-  private readonly tallies = new Map<string, Tally>();
+  private readonly tallies = new Map<string, RouteTallies>();
   private readonly preparationOutcomes = {
     prepared: this.preparations.series({ outcome: 'prepared' }),
     refused: this.preparations.series({ outcome: 'refused' }),
@@ -186,14 +191,17 @@ export class Metrics {
     this.eventLoop.disable();
   }
 
-  private tally(route: string, verdict: string): Tally {
-    const key = `${route} ${verdict}`;
-    const known = this.tallies.get(key);
-    if (known !== undefined) return known;
-    const duration = this.durationsByRoute.get(route) ?? this.durations.series({ route });
-    this.durationsByRoute.set(route, duration);
-    const tally = { route, verdict, duration, untold: 0 };
-    this.tallies.set(key, tally);
+  private tally(route: string, verdict: RequestRecord['verdict']): Tally {
+    let ofRoute = this.tallies.get(route);
+    if (ofRoute === undefined) {
+      ofRoute = { duration: this.durations.series({ route }), byVerdict: new Map() };
+      this.tallies.set(route, ofRoute);
+    }
+    let tally = ofRoute.byVerdict.get(verdict);
+    if (tally === undefined) {
+      tally = { route, verdict, duration: ofRoute.duration, untold: 0 };
+      ofRoute.byVerdict.set(verdict, tally);
+    }
     return tally;
   }
 
@@ -208,9 +216,11 @@ export class Metrics {
   }
 
   private async read(): Promise<void> {
-    for (const tally of this.tallies.values()) {
-      this.requests.labels(tally.route, tally.verdict).inc(tally.untold);
-      tally.untold = 0;
+    for (const { byVerdict } of this.tallies.values()) {
+      for (const tally of byVerdict.values()) {
+        this.requests.labels(tally.route, tally.verdict).inc(tally.untold);
+        tally.untold = 0;
+      }
     }
     const state = await this.state();
     this.rangesInUse.set(state.ranges.inUse);
