@@ -3,7 +3,7 @@
  * overlay is made of idmapped clones of the same layers. The engine's own overlay stays as it is, so that diff,
  * export and commit see unshifted owners. Nothing on the layers is ever chowned or copied.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { MountEntry } from '../system/mount-table.js';
 import {
@@ -91,11 +91,18 @@ function upperParts(entry: MountEntry, layers: OverlayLayers): { parent: string;
 export const workFolderName = 'cofferdam-work';
 
 /**
+ * What the kernel leaves in a work folder of a volatile overlay, and refuses to mount again (overlayfs.rst). A step's
+ * folder is mounted again where another step binds its result before the engine has finished with it.
+ */
+const volatileMark = 'work/incompat';
+
+/**
  * Mounts the second overlay. Like every other mount of a container it opens no device (shift.ts).
  * @param target an empty folder whose parents others may search
  * @param attachAt a folder where the layers' clones are attached, one above the other, until the caller takes the
  *   mount that holds it away
  * @param owner the host ids of the container's root: the overlay works on its layers with these
+ * @param volatile nothing in it is of use after a power cut, so that it needn't be brought to the disk
  */
 export function mountShiftedOverlay(
   entry: MountEntry,
@@ -103,6 +110,7 @@ export function mountShiftedOverlay(
   attachAt: string,
   userNamespace: number,
   owner: { readonly uid: number; readonly gid: number },
+  volatile = false,
 ): void {
   const layers = overlayLayers(entry);
   const upper = upperParts(entry, layers);
@@ -119,7 +127,10 @@ export function mountShiftedOverlay(
   try {
     const options = ['index=off', ...layers.shared, `lowerdir=${layers.lower.map(shifted).join(':')}`];
     if (upper !== undefined) {
-      mkdirSync(join(upper.parent, workFolderName), { recursive: true, mode: 0o700 });
+      const work = join(upper.parent, workFolderName);
+      mkdirSync(work, { recursive: true, mode: 0o700 });
+      rmSync(join(work, volatileMark), { recursive: true, force: true });
+      if (volatile && !layers.shared.includes('volatile')) options.push('volatile');
       const parent = shifted(upper.parent);
       options.push(`upperdir=${parent}/${escapeLayer(upper.name)}`, `workdir=${parent}/${workFolderName}`);
     }

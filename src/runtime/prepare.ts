@@ -118,7 +118,7 @@ async function prepareForRunc(
   try {
     return onStage(request, tools, (stage, undo) => {
       if (request.verb === 'create') copyUpEngineFolders(specification, context.mountTable);
-      const rootPath = mountRoot(specification.root.path, stage, range, context.mountTable, namespaces.of);
+      const rootPath = mountRoot(specification.root.path, stage, context, namespaces.of);
       const mountSources = mountBinds(binds, stage, context, namespaces.of);
       const deviceBinds = bindRenamedDevices(specification, stage);
       if (wantsDelegation(specification)) {

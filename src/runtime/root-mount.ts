@@ -3,21 +3,23 @@
  * without overlays, an idmapped clone of the folder.
  */
 
-import type { MountTable } from '../system/mount-table.js';
 import { attachTree, cloneTree, closeTree } from '../system/mounts.js';
-import type { Range } from '../uid-allocator/record.js';
+import type { BindContext } from './bind-approval.js';
 import { wholeRange } from './id-mapping.js';
 import type { NamespaceSet } from './namespace-set.js';
 import { mountShiftedOverlay } from './overlay.js';
 import { shiftTree } from './shift.js';
 import type { Stage } from './staging.js';
 
-/** @returns the folder that the specification is to name as its root */
+/**
+ * The root of a build step is volatile: unmounting its overlay brings a whole file system to the disk, and the engine
+ * does that itself before it takes the step's result over (fs/overlayfs/super.c, ovl_sync_fs).
+ * @returns the folder that the specification is to name as its root
+ */
 export function mountRoot(
   path: string,
   stage: Stage,
-  range: Range,
-  mountTable: MountTable,
+  { range, mountTable, layout }: Pick<BindContext, 'range' | 'mountTable' | 'layout'>,
   namespaceFor: NamespaceSet['of'],
 ): string {
   const target = stage.root;
@@ -25,7 +27,8 @@ export function mountRoot(
   const entry = mountTable.at(path);
   if (entry?.type === 'overlay') {
     const owner = { uid: range.base, gid: range.base };
-    mountShiftedOverlay(entry, target, stage.newFolder('layers'), userNamespace, owner);
+    const isStep = layout.kind === 'build';
+    mountShiftedOverlay(entry, target, stage.newFolder('layers'), userNamespace, owner, isStep);
     return target;
   }
   const tree = cloneTree(path, { recursive: false });

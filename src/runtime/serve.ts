@@ -191,8 +191,11 @@ class Server implements RuntimeServer {
       const milliseconds = Math.round((performance.now() - started) * 100) / 100;
       this.#options.log.info({ id, verb, milliseconds }, 'prepared a container');
       this.#options.onPrepared?.('prepared', milliseconds);
-      this.#lastChange = Date.now();
-      this.#starting.add(id);
+      // A build step needs its mounts to its end, which is announced.
+      if (verb === 'create') {
+        this.#lastChange = Date.now();
+        this.#starting.add(id);
+      }
       this.#sweepSoon();
     } catch (problem) {
       const message = describeFailure(problem);
@@ -251,6 +254,7 @@ class Server implements RuntimeServer {
       for (const [id, owner] of this.#steps) {
         if (isAlive(owner)) continue;
         this.#steps.delete(id);
+        sweepStage(this.#options.runDir, id);
         this.#releaseStep(id);
       }
       this.#sweepNowAndThen();

@@ -3,9 +3,10 @@
  * a short helper process does; some are made ahead, still without a mapping, so that any range can have one at
  * once. A helper never gets a map that reaches id 0 of the host, and ends when its namespace is handed out.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { leanSpawn, reap } from '../system/lean-spawn.js';
 import { namespaceInode, type OpenNamespace, openNamespace } from '../system/namespaces.js';
 import { type IdMapping, mapText } from './id-mapping.js';
 import { RuntimeRefusal } from './refusal.js';
@@ -13,13 +14,14 @@ import { RuntimeRefusal } from './refusal.js';
 /** Where the helper's programs are, also for a daemon that was started with a bare environment. */
 const searchPath = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
 
-/** Milliseconds after which the backend has long taken over. */
-const tidyDelay = 30;
+/** Milliseconds until used helpers are ended and others made: once the container runs, sooner when few are left. */
+const tidyDelay = { usual: 300, hurried: 30 };
+const fewReady = 2;
 
 export class UserNamespaces {
   readonly #ahead: number;
-  readonly #ready: ChildProcess[] = [];
-  readonly #used: ChildProcess[] = [];
+  readonly #ready: Helper[] = [];
+  readonly #used: Helper[] = [];
   #making = 0;
   #closed = false;
   #later: NodeJS.Timeout | undefined;
@@ -35,10 +37,10 @@ export class UserNamespaces {
    * @throws RuntimeRefusal COFFERDAM_RUNTIME_HOST when this host can't make one
    */
   async make(mapping: IdMapping): Promise<OpenNamespace> {
-    const helper = this.#takeReady() ?? (await startHelper());
+    const helper = this.#takeReady() ?? (await Helper.start());
     this.#used.push(helper);
     try {
-      return mapped(helper, mapping);
+      return helper.map(mapping);
     } finally {
       if (this.#closed) this.#endUsed();
       else this.#tidyLater();
@@ -50,25 +52,26 @@ export class UserNamespaces {
     this.#closed = true;
     clearTimeout(this.#later);
     this.#endUsed();
-    for (const helper of this.#ready.splice(0)) end(helper);
+    for (const helper of this.#ready.splice(0)) helper.end();
   }
 
-  /** Ending a helper and starting the next takes 4 ms, which no container's start is to wait for. */
+  /** Ending a helper and starting the next takes two processes' time, which no container's start is to wait for. */
   #tidyLater(): void {
-    this.#later ??= setTimeout(() => {
-      this.#later = undefined;
+    clearTimeout(this.#later);
+    const delay = this.#ready.length < fewReady ? tidyDelay.hurried : tidyDelay.usual;
+    this.#later = setTimeout(() => {
       this.#endUsed();
       this.#refill();
-    }, tidyDelay).unref();
+    }, delay).unref();
   }
 
   #endUsed(): void {
-    for (const helper of this.#used.splice(0)) end(helper);
+    for (const helper of this.#used.splice(0)) helper.end();
   }
 
-  #takeReady(): ChildProcess | undefined {
+  #takeReady(): Helper | undefined {
     for (let helper = this.#ready.shift(); helper !== undefined; helper = this.#ready.shift()) {
-      if (helper.exitCode === null && helper.signalCode === null) return helper;
+      if (!helper.ended) return helper;
     }
     return undefined;
   }
@@ -76,10 +79,10 @@ export class UserNamespaces {
   #refill(): void {
     while (!this.#closed && this.#ready.length + this.#making < this.#ahead) {
       this.#making += 1;
-      startHelper().then(
+      Helper.start().then(
         (helper) => {
           this.#making -= 1;
-          if (this.#closed) end(helper);
+          if (this.#closed) helper.end();
           else this.#ready.push(helper);
         },
         // The next `make` tries again by itself, and tells whoever waits for it.
@@ -91,49 +94,88 @@ export class UserNamespaces {
   }
 }
 
-/** A process alone in a new user namespace that has no mapping yet; it waits until its input is closed. */
-async function startHelper(): Promise<ChildProcess> {
-  const helper = spawn('unshare', ['--user', 'sh', '-c', 'echo; read _'], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { PATH: searchPath },
-    cwd: '/',
-  });
-  let complaint = '';
-  helper.stderr.on('data', (chunk: Buffer) => {
-    complaint += chunk.toString();
-  });
-  try {
-    const [, failure] = await Promise.race([
-      once(helper.stdout, 'data').then(() => [true]),
-      once(helper, 'close').then(() => [false, complaint.trim()]),
-    ]);
-    if (failure !== undefined) throw new Error(String(failure) || 'unshare ended at once');
-    if (helper.pid === undefined || namespaceInode(helper.pid, 'user') === namespaceInode('self', 'user')) {
-      throw new Error('unshare made no namespace');
+/** A process alone in a new user namespace that has no mapping yet; it waits until its input ends. */
+class Helper {
+  readonly #pid: number;
+  readonly #socket: Socket;
+  #ended = false;
+
+  private constructor() {
+    const program = ['unshare', '--user', 'sh', '-c', 'cd /; echo; read _'];
+    const { pid, socket } = leanSpawn(pathOf('unshare'), program, { PATH: searchPath });
+    this.#pid = pid;
+    this.#socket = socket;
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      this.#ended = true;
+      // Closing its streams would not end it; until it is reaped, its number is no other's.
+      process.kill(pid, 'SIGKILL');
+      reap(pid);
+    });
+  }
+
+  /** @throws RuntimeRefusal COFFERDAM_RUNTIME_HOST when this host can't make a user namespace */
+  static async start(): Promise<Helper> {
+    let helper: Helper | undefined;
+    try {
+      helper = new Helper();
+      await helper.#ready();
+      if (namespaceInode(helper.#pid, 'user') === namespaceInode('self', 'user')) {
+        throw new Error('unshare made no namespace');
+      }
+      return helper;
+    } catch (problem) {
+      helper?.end();
+      throw new RuntimeRefusal(
+        'COFFERDAM_RUNTIME_HOST',
+        `this host can't make a user namespace (is user.max_user_namespaces 0, or util-linux missing?): ${problem instanceof Error ? problem.message : String(problem)}`,
+        problem,
+      );
     }
-  } catch (problem) {
-    end(helper);
-    throw new RuntimeRefusal(
-      'COFFERDAM_RUNTIME_HOST',
-      `this host can't make a user namespace (is user.max_user_namespaces 0, or util-linux missing?): ${problem instanceof Error ? problem.message : String(problem)}`,
-      problem,
-    );
   }
-  // A waiting helper keeps neither this process nor a test alive.
-  helper.unref();
-  for (const stream of [helper.stdin, helper.stdout, helper.stderr]) {
-    if ('unref' in stream && typeof stream.unref === 'function') stream.unref();
+
+  /** Settled when it says that it is in its namespace: a single newline, where anything else is a complaint. */
+  #ready(): Promise<void> {
+    const socket = this.#socket;
+    let said = '';
+    return new Promise((resolve, reject) => {
+      socket.on('data', (chunk: Buffer) => {
+        said += chunk.toString();
+        if (said !== '\n') return;
+        // A waiting helper keeps neither this process nor a test alive.
+        socket.unref();
+        resolve();
+      });
+      socket.on('close', () => reject(new Error(said.trim() || 'unshare ended at once')));
+    });
   }
-  return helper;
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  map(mapping: IdMapping): OpenNamespace {
+    writeFileSync(`/proc/${this.#pid}/uid_map`, mapText(mapping.uid));
+    writeFileSync(`/proc/${this.#pid}/gid_map`, mapText(mapping.gid));
+    return openNamespace(`/proc/${this.#pid}/ns/user`);
+  }
+
+  /** Ends it; it is reaped when its end of the socket is closed. */
+  end(): void {
+    if (!this.#ended) process.kill(this.#pid, 'SIGKILL');
+  }
 }
 
-function mapped(helper: ChildProcess, mapping: IdMapping): OpenNamespace {
-  writeFileSync(`/proc/${helper.pid}/uid_map`, mapText(mapping.uid));
-  writeFileSync(`/proc/${helper.pid}/gid_map`, mapText(mapping.gid));
-  return openNamespace(`/proc/${helper.pid}/ns/user`);
-}
-
-function end(helper: ChildProcess): void {
-  helper.stdin?.destroy();
-  helper.kill('SIGKILL');
+/** Where a program is. @throws Error when it is nowhere */
+function pathOf(program: string): string {
+  for (const folder of searchPath.split(':').filter((path) => path.startsWith('/'))) {
+    const path = join(folder, program);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // The next folder may have it.
+    }
+  }
+  throw new Error(`there is no ${program} in ${searchPath}`);
 }

@@ -12,12 +12,18 @@ const libcSocketpair: (domain: number, type: number, protocol: number, descripto
   .load(null)
   .func('int socketpair(int domain, int type, int protocol, void *descriptors)');
 
-/** socketpair(2). Each may stay half open. @throws SystemCallError */
-export function socketPair(): [Socket, Socket] {
+/** socketpair(2), as descriptors that the caller closes. @throws SystemCallError */
+export function rawSocketPair(): [number, number] {
   const descriptors = Buffer.alloc(8);
   if (libcSocketpair(unix, stream | closeOnExec, 0, descriptors) < 0)
     throw new SystemCallError('socketpair', koffi.errno(), 'two connected sockets');
-  const open = (at: number): Socket =>
-    new Socket({ fd: descriptors.readInt32LE(at), readable: true, writable: true, allowHalfOpen: true });
-  return [open(0), open(4)];
+  return [descriptors.readInt32LE(0), descriptors.readInt32LE(4)];
+}
+
+/** Two sockets, each of which may stay half open. @throws SystemCallError */
+export function socketPair(): [Socket, Socket] {
+  const open = (fd: number): Socket =>
+    new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+  const [near, far] = rawSocketPair();
+  return [open(near), open(far)];
 }

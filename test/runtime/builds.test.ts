@@ -119,6 +119,14 @@ RUN --mount=type=tmpfs,target=/t touch /t/f && stat -c 'tmpfs %u:%g' /t/f
     }
   });
 
+  test('a step’s root isn’t brought to the disk by itself, a container’s is', async () => {
+    const root = `awk '$5 == "/"' /proc/self/mountinfo`;
+    expect(await build(true, `FROM busybox\nRUN ${root} && echo kept > /kept && sync /kept`)).toMatch(
+      / overlay overlay rw,\S*volatile/,
+    );
+    expect(await inImage(`${root}; cat /kept`)).toMatch(/ overlay overlay rw,((?!volatile).)*\nkept$/);
+  });
+
   test('an ssh agent’s socket', async () => {
     const path = join(context, 'agent.sock');
     const agent = createServer((client) => client.end()).listen(path);
