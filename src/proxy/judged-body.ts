@@ -1,6 +1,7 @@
 /**
  * A request body that is judged while it streams to the engine: each piece is shown to the judge before it goes on, and
  * the client waits meanwhile. It goes on in chunks of our own where the judge may send other content than the client's.
+ * What no judge looks at any more goes on at once.
  * It must never let a piece overtake its judgement, nor end a body that was refused.
  */
 import type { StreamJudge, StreamRefusal } from '../registry/stream-judge.js';
@@ -26,13 +27,21 @@ export interface JudgedBodyEvents {
   stopped(error: Error): void;
 }
 
+/** Bytes as they came, and the content in them. */
+interface Piece {
+  readonly bytes: Buffer;
+  readonly content: readonly Buffer[];
+  /** It ends the body. */
+  readonly last: boolean;
+}
+
 export class JudgedBody implements BodySink {
   readonly #judge: StreamJudge;
   readonly #framing: BodyFraming;
   readonly #engine: JudgedBodySink;
   readonly #events: JudgedBodyEvents;
   readonly #ownFraming: boolean;
-  readonly #queue: Buffer[] = [];
+  readonly #queue: Piece[] = [];
   #busy = false;
   #ended = false;
   #stopped = false;
@@ -56,10 +65,31 @@ export class JudgedBody implements BodySink {
     else waiting();
   }
 
+  get holdsNothing(): boolean {
+    return this.#passesOn && this.#engine.holdsNothing === true;
+  }
+
   write(bytes: Buffer): boolean {
-    this.#queue.push(bytes);
+    const content: Buffer[] = [];
+    this.#framing.advance(bytes, 0, content);
+    const piece = { bytes, content, last: this.#framing.finished };
+    if (this.#passesOn && !piece.last) return this.#pass(piece);
+    this.#queue.push(piece);
     void this.#work();
     return false;
+  }
+
+  /** Nothing waits to be judged, and nothing will be. */
+  get #passesOn(): boolean {
+    return this.#judge.passesOn === true && !this.#busy && !this.#stopped && this.#queue.length === 0;
+  }
+
+  #pass({ bytes, content }: Piece): boolean {
+    if (!this.#ownFraming) return this.#engine.write(bytes);
+    let more = true;
+    // An empty chunk would end the body.
+    for (const part of content) if (part.length > 0) more = this.#engine.writeChunk(part);
+    return more;
   }
 
   end(): void {
@@ -90,18 +120,18 @@ export class JudgedBody implements BodySink {
 
   async #judgeQueue(): Promise<void> {
     for (
-      let bytes = this.#queue.shift();
-      bytes !== undefined && !this.#stopped;
-      bytes = this.#queue.shift()
+      let piece = this.#queue.shift();
+      piece !== undefined && !this.#stopped;
+      piece = this.#queue.shift()
     ) {
-      const refusal = await this.#judgePiece(bytes);
+      const refusal = await this.#judgePiece(piece);
       // The client may have gone while the judge was thinking.
       if (this.#stopped) return;
       if (refusal !== undefined) {
         this.#stop(new RequestRefused([denial(refusal)]));
         return;
       }
-      if (this.#ownFraming || this.#engine.write(bytes)) this.#events.resume();
+      if (this.#ownFraming || this.#engine.write(piece.bytes)) this.#events.resume();
     }
   }
 
@@ -114,15 +144,13 @@ export class JudgedBody implements BodySink {
   }
 
   /** The piece that ends the body is let through only when the whole was judged. */
-  async #judgePiece(bytes: Buffer): Promise<StreamRefusal | undefined> {
-    const content: Buffer[] = [];
-    this.#framing.advance(bytes, 0, content);
+  async #judgePiece({ content, last }: Piece): Promise<StreamRefusal | undefined> {
     for (const part of content) {
       const refusal = await this.#judge.chunk(part);
       if (refusal !== undefined) return refusal;
       if (this.#ownFraming && this.#judge.replaces !== true) await this.#sendChunk(part);
     }
-    return this.#framing.finished ? await this.#judge.end() : undefined;
+    return last ? await this.#judge.end() : undefined;
   }
 
   #stop(error: Error): void {

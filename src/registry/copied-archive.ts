@@ -21,6 +21,8 @@ export function copiedArchiveJudgeFor(settings: Settings): StreamJudge | undefin
 
 /** Takes packed bytes; resolves when it has room for more. */
 interface Way {
+  /** Nothing is unpacked. */
+  readonly isPlain?: true;
   write(piece: Uint8Array): Promise<void>;
   end(): Promise<void>;
   close(): void;
@@ -30,6 +32,10 @@ class CopiedArchive implements StreamJudge {
   #send: SendPiece | undefined;
   #head: Buffer = Buffer.alloc(0);
   #way: Way | undefined;
+
+  get passesOn(): boolean {
+    return this.#way?.isPlain === true;
+  }
 
   /** Where it may, everything goes on by our own hands, also what goes on as it came. */
   get replaces(): boolean {
@@ -73,7 +79,7 @@ function wayFor(head: Buffer, send: SendPiece | undefined): Way {
   const begins = (magic: Buffer) => head.subarray(0, magic.length).equals(magic);
   if (!begins(gzipMagic) && !begins(xzMagic)) {
     const asItCame = async () => undefined;
-    return { write: send ?? asItCame, end: asItCame, close: () => undefined };
+    return { isPlain: true, write: send ?? asItCame, end: asItCame, close: () => undefined };
   }
   if (send === undefined) throw new Error('send it plain, or by HTTP/1.1');
   if (begins(xzMagic)) {

@@ -29,6 +29,8 @@ export interface StreamJudge {
   replaceWith?(send: SendPiece): void;
   /** True once the judge sends everything itself: the chunks that it is shown don't go on. */
   readonly replaces?: boolean;
+  /** True once nothing more is looked at: what follows goes on as it comes, all but the piece that ends the body. */
+  readonly passesOn?: boolean;
   /** Frees what the judge holds, on every way out. */
   close(): void;
 }
