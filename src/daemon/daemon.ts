@@ -148,7 +148,7 @@ export class Daemon {
       hostPaths,
       callerOf: (peer) => lineage.callerOf(peer),
       judgeGrpc: (request, facts) => grpcJudgeFor(request, client, settings, pushRefusal(request, facts)),
-      judgeStream: (request) => streamJudgeFor(request, client),
+      judgeStream: (request, begin) => streamJudgeFor(request, client, begin),
       noteImage: (request, registryAuth) => egress.note(request, registryAuth),
       audit,
       log,

@@ -5,6 +5,7 @@
 import { type JsonArray, stringifyJson } from '../engine/json.js';
 import { stringifyQuery } from '../engine/query.js';
 import { canonicalPath } from '../engine/routes.js';
+import { headLength as archiveHeadLength } from '../registry/copied-archive.js';
 import { readersOf } from './answer-readers.js';
 import { type Booking, createdContainer } from './bookkeeping.js';
 import { carryOutFiles, isAboutFiles } from './container-archive.js';
@@ -82,7 +83,10 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
     return undefined;
   }
   const tunnels = tunnelAnswer(routed.route, request.upgrade);
-  const bodyJudge = request.body.kind === 'stream' ? proxy.judgeStream?.(allowed.request) : undefined;
+  const bodyJudge =
+    request.body.kind === 'stream'
+      ? proxy.judgeStream?.(allowed.request, await bodyBegin(exchange, request, routed.route.name))
+      : undefined;
   // What a judge sends instead of what came has a length that nobody knows yet.
   const unknown = bodyJudge?.replaceWith !== undefined && request.minorVersion === 1;
   const sent: EngineRequest = unknown ? { ...request, body: unknownLength } : request;
@@ -95,6 +99,19 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
   if (outcome.kind === 'tunnel') return openTunnel(exchange, outcome.engine, allowed, proxy);
   noteFailure(exchange, outcome);
   return undefined;
+}
+
+/**
+ * How an archive begins that is copied into a container: a plain one goes on as it comes, with the length that was
+ * announced, which dockerd reads faster than chunks. A client that awaits the engine's word has sent nothing yet.
+ */
+async function bodyBegin(
+  { body }: Exchange,
+  { expectsContinue }: EngineRequest,
+  route: string,
+): Promise<Buffer | undefined> {
+  const awaited = route === 'container.archive-put' && body.kind === 'length' && !expectsContinue;
+  return awaited ? await body.begin(archiveHeadLength) : undefined;
 }
 
 function engineRequest(exchange: Exchange, errand: Errand): EngineRequest {

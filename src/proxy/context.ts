@@ -46,8 +46,11 @@ export interface ProxyContext {
   readonly log: Pick<Logger, 'error' | 'warn' | 'info'>;
   /** The judge of one connection's BuildKit calls. */
   readonly judgeGrpc: (request: JudgedRequest, facts: Facts) => GrpcJudge;
-  /** The judge of a request's body as it streams; undefined for bodies that pass untouched. */
-  readonly judgeStream?: ((request: JudgedRequest) => StreamJudge | undefined) | undefined;
+  /**
+   * The judge of a request's body as it streams; undefined for bodies that pass untouched.
+   * @param begin how the body begins, where somebody waited for that
+   */
+  readonly judgeStream?: ((request: JudgedRequest, begin?: Buffer) => StreamJudge | undefined) | undefined;
   /** Told of an allowed pull or push, with the client's `X-Registry-Auth`. */
   readonly noteImage?: ((request: JudgedRequest, registryAuth: string | undefined) => void) | undefined;
   /** True once the proxy is stopping. */

@@ -30,6 +30,13 @@ const nowhere: BodySink = {
   holdsNothing: true,
 };
 
+/** Somebody who wants to see how a body begins. */
+interface BeginAwaited {
+  readonly count: number;
+  resolve(begin: Buffer): void;
+  reject(error: ProxyError): void;
+}
+
 export class RequestBody {
   readonly kind: RequestFraming['kind'];
   /** Length in bytes that the head announced, if it did. */
@@ -40,6 +47,7 @@ export class RequestBody {
   #sink: BodySink | undefined;
   #sinkIsFull = false;
   #failure: ProxyError | undefined;
+  #beginAwaited: BeginAwaited | undefined;
 
   constructor(framing: RequestFraming, throttle: Throttle) {
     this.kind = framing.kind;
@@ -75,6 +83,28 @@ export class RequestBody {
     this.#give(end === bytes.length ? bytes : bytes.subarray(0, end));
     if (this.#framing.finished) this.#sink?.end();
     return end;
+  }
+
+  /**
+   * How the body begins, with its chunk framing if it has one: so many bytes, or all there are. They are not taken.
+   * @throws ProxyError (rejects) when it breaks off before
+   */
+  begin(count: number): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      this.#beginAwaited = { count, resolve, reject };
+      this.#tellBegin();
+      if (this.#beginAwaited !== undefined) this.#throttle.resume();
+    });
+  }
+
+  #tellBegin(): void {
+    const awaited = this.#beginAwaited;
+    if (awaited === undefined) return;
+    const size = this.#held.reduce((sum, { length }) => sum + length, 0);
+    if (this.#failure === undefined && size < awaited.count && !this.finished) return;
+    this.#beginAwaited = undefined;
+    if (this.#failure === undefined) awaited.resolve(Buffer.concat(this.#held).subarray(0, awaited.count));
+    else awaited.reject(this.#failure);
   }
 
   /** The client sends nothing more: an unfinished body stays unfinished. */
@@ -146,7 +176,8 @@ export class RequestBody {
     if (bytes.length === 0) return;
     if (this.#sink === undefined) {
       this.#held.push(bytes);
-      if (!this.finished) this.#throttle.pause();
+      this.#tellBegin();
+      if (!this.finished && this.#beginAwaited === undefined) this.#throttle.pause();
     } else if (!this.#sink.write(bytes)) {
       this.#sinkIsFull = true;
       if (!this.finished) this.#throttle.pause();
@@ -155,6 +186,7 @@ export class RequestBody {
 
   #fail(error: ProxyError): void {
     this.#failure = error;
+    this.#tellBegin();
     this.#sink?.failed(error);
   }
 }

@@ -10,13 +10,22 @@ import type { SendPiece, StreamJudge, StreamRefusal } from './stream-judge.js';
 import { UnpackProgram } from './unpack-program.js';
 
 /** As many bytes as moby looks at to tell the packing (go-archive/compression, Detect). */
-const headLength = 10;
+export const headLength = 10;
 const gzipMagic = Buffer.from([0x1f, 0x8b, 0x08]);
 const xzMagic = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]);
 
-/** The judge of a body for `PUT /containers/{id}/archive`; absent while isolation is off. */
-export function copiedArchiveJudgeFor(settings: Settings): StreamJudge | undefined {
-  return settings.enhancedContainerIsolation.value ? new CopiedArchive() : undefined;
+/**
+ * The judge of a body for `PUT /containers/{id}/archive`; absent while isolation is off.
+ * @param begin how the body begins, where that is known: one that isn't packed needs no judge
+ */
+export function copiedArchiveJudgeFor(settings: Settings, begin?: Buffer): StreamJudge | undefined {
+  const goesOn = begin !== undefined && begin.length >= headLength && !isPacked(begin);
+  return settings.enhancedContainerIsolation.value && !goesOn ? new CopiedArchive() : undefined;
+}
+
+/** True for archives that dockerd would start a program to unpack. */
+function isPacked(head: Buffer): boolean {
+  return [gzipMagic, xzMagic].some((magic) => head.subarray(0, magic.length).equals(magic));
 }
 
 /** Takes packed bytes; resolves when it has room for more. */
@@ -76,13 +85,12 @@ class CopiedArchive implements StreamJudge {
  * @param send absent where it can only go on as it came, with the length that was announced: to HTTP/1.0
  */
 function wayFor(head: Buffer, send: SendPiece | undefined): Way {
-  const begins = (magic: Buffer) => head.subarray(0, magic.length).equals(magic);
-  if (!begins(gzipMagic) && !begins(xzMagic)) {
+  if (!isPacked(head)) {
     const asItCame = async () => undefined;
     return { isPlain: true, write: send ?? asItCame, end: asItCame, close: () => undefined };
   }
   if (send === undefined) throw new Error('send it plain, or by HTTP/1.1');
-  if (begins(xzMagic)) {
+  if (head.subarray(0, xzMagic.length).equals(xzMagic)) {
     return new UnpackProgram('xz', async (piece) => {
       await send(piece);
       return true;

@@ -118,11 +118,16 @@ function buildArguments(text: string): ReadonlyMap<string, string | null> {
 /**
  * The judge of a request's body, for the requests that need one: classic builds while registries are restricted,
  * archives of images while names are trusted with the Docker socket, and what is copied into containers.
+ * @param begin how the body begins, where that is known
  */
-export function streamJudgeFor(request: BuildRequest, engine: ImageSource): StreamJudge | undefined {
+export function streamJudgeFor(
+  request: BuildRequest,
+  engine: ImageSource,
+  begin?: Buffer,
+): StreamJudge | undefined {
   const settings = enforcedLists(request.settings);
   const { registryAccess, imageAccess } = settings;
-  if (request.route.name === 'container.archive-put') return copiedArchiveJudgeFor(request.settings);
+  if (request.route.name === 'container.archive-put') return copiedArchiveJudgeFor(request.settings, begin);
   if (request.route.name === 'image.load') return loadedImageJudgeFor(request.settings);
   if (request.route.name !== 'image.build' || !(registryAccess.value || imageAccess.value)) return undefined;
   try {

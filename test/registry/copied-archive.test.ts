@@ -58,3 +58,12 @@ test('where it can only go on as it came, what is packed is refused', async () =
   expect((await judge?.chunk(gzipSync(content)))?.text).toContain('send it plain');
   expect(await copiedArchiveJudgeFor(defaultSettings)?.chunk(content)).toBeUndefined();
 });
+
+test('what is seen from the beginning to be plain needs no judge', () => {
+  const judges = (begin: Buffer) => copiedArchiveJudgeFor(defaultSettings, begin) !== undefined;
+  expect(judges(content.subarray(0, 10))).toBe(false);
+  expect(judges(gzipSync(content).subarray(0, 10))).toBe(true);
+  expect(judges(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00, 0, 0, 0, 0]))).toBe(true);
+  // Too little to tell the packing by.
+  expect(judges(content.subarray(0, 9))).toBe(true);
+});
