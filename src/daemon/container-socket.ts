@@ -55,9 +55,13 @@ export class ContainerSocket {
    * @throws EngineError (rejects) when the engine is away
    */
   judge(image: StoredImage, settings: Settings): SocketImageFacts | Promise<SocketImageFacts> {
+    return this.judged(image, settings) ?? this.#judgeAnew(image, settings);
+  }
+
+  /** An earlier verdict while it holds: each request over the socket asks for the same image. */
+  judged(image: StoredImage, settings: Settings): SocketImageFacts | undefined {
     const known = this.#verdicts.get(settings)?.get(image);
-    // Each request over the socket asks for the same image.
-    return known !== undefined && Date.now() < known.until ? known.facts : this.#judgeAnew(image, settings);
+    return known !== undefined && Date.now() < known.until ? known.facts : undefined;
   }
 
   /** The same for the image of a container; undefined when there is none of the two. @throws EngineError as `judge` */

@@ -196,6 +196,7 @@ export class Daemon {
         return hostPaths.lookUp(path, request.caller, hostFiles, filesharingAllowedDirectories);
       },
       socketImage: (image, request) => containerSocket.judge(image, request.settings),
+      judgedSocketImage: (image, request) => containerSocket.judged(image, request.settings),
     });
   }
 

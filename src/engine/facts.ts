@@ -54,6 +54,8 @@ export interface FactSourceOptions<Request extends object> {
     image: ImageFacts,
     request: Request,
   ) => SocketImageFacts | Promise<SocketImageFacts>;
+  /** What `socketImage` said last, while that holds; it must not look anything up. */
+  readonly judgedSocketImage?: (image: ImageFacts, request: Request) => SocketImageFacts | undefined;
 }
 
 /** Which requests change which objects, so that what is known of them doesn't hold. */
@@ -197,7 +199,15 @@ export class FactSource<Request extends object> {
       this.#told.set(request, told);
     }
     const facts = told;
-    const awaited = needs.map((need) => this.#tell(facts, need, request)).filter((one) => one !== undefined);
+    // What fails at once waits for the others, as what fails later does: none of them may fail unheard.
+    const tell = (need: Need): Promise<void> | undefined => {
+      try {
+        return this.#tell(facts, need, request);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    };
+    const awaited = needs.map(tell).filter((one) => one !== undefined);
     return awaited.length === 0 ? facts : Promise.all(awaited).then(() => facts);
   }
 
@@ -274,8 +284,12 @@ export class FactSource<Request extends object> {
       return image.then(judge);
     }
     const verdict = judge(image);
+    const { judgedSocketImage } = this.#options;
     told.restsOn(
-      () => image !== undefined && this.#memories.image.holds(reference, image) && judge(image) === verdict,
+      () =>
+        image !== undefined &&
+        this.#memories.image.holds(reference, image) &&
+        judgedSocketImage?.(image, request) === verdict,
     );
     return verdict;
   }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EngineClient, EngineError } from '../../src/engine/client.js';
 import { type EngineEvent, type EventWatch, watchEvents } from '../../src/engine/events.js';
+import type { SocketImageFacts } from '../../src/engine/fact-types.js';
 import { FactSource, type LedgerFacts } from '../../src/engine/facts.js';
 import { type Engine, importBusybox, startEngine } from '../support/engines.js';
 
@@ -132,6 +133,53 @@ test('whether facts still hold is known without asking, and never said of what c
   expect(facts.stillHold(anew)).toBe(true);
   await engine.cli.must('rename', 'held', 'let-go');
   await until(() => !facts.stillHold(anew));
+});
+
+test('whether a verdict on an image holds is seen without judging it again', async () => {
+  let judged = 0;
+  let known: SocketImageFacts | undefined;
+  const own = new FactSource<Request>({
+    client,
+    ledgerRead: () => undefined,
+    isolatingRuntimes: new Set(),
+    resolvePath: () => ({}),
+    socketImage: ({ id }) => {
+      judged += 1;
+      known = { imageId: id, allowed: true, socket: { path: '/s', device: '1', inode: '1' } };
+      return known;
+    },
+    judgedSocketImage: () => known,
+  });
+  own.noteWatching();
+  const look = () => own.resolve([{ kind: 'socket-image', ref: 'busybox' }], request());
+  await look();
+  const remembered = await look();
+  expect(own.stillHold(remembered)).toBe(true);
+  known = undefined;
+  expect(own.stillHold(remembered)).toBe(false);
+  expect(judged).toBe(2);
+  own.noteGap();
+});
+
+test('a fact that fails at once leaves no other one to fail unheard', async () => {
+  const unheard: unknown[] = [];
+  const note = (error: unknown) => void unheard.push(error);
+  process.on('unhandledRejection', note);
+  const gone = new EngineClient('/nonexistent.sock');
+  const own = new FactSource<Request>({
+    client: gone,
+    ledgerRead: () => undefined,
+    isolatingRuntimes: new Set(),
+    resolvePath: () => {
+      throw new Error('no such host');
+    },
+  });
+  const needs = [{ kind: 'volume', name: 'data' } as const, { kind: 'path', path: '/' } as const];
+  await expect((async () => own.resolve(needs, request()))()).rejects.toThrow();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  process.off('unhandledRejection', note);
+  await gone.close();
+  expect(unheard).toEqual([]);
 });
 
 test('whose an exec is, without asking for one that was made through us', async () => {
