@@ -4,9 +4,9 @@
  */
 import { type AnswerHead, parseAnswerHead } from './answer-head.js';
 import { parseRequestHead, type RequestHead } from './head.js';
+import { TextMemory } from './text-memory.js';
 
-/** How many heads are kept, and how long they may be, in bytes. */
-const keptHeads = 256;
+/** Longest head that is kept, in bytes. */
 const keptBytes = 512;
 
 /** Fields that have nothing of a user's in them: a request with any other is parsed each time. */
@@ -20,22 +20,16 @@ const keptFields: ReadonlySet<string> = new Set([
   'user-agent',
 ]);
 
-const requests = new Map<string, RequestHead>();
-const answers = new Map<string, AnswerHead>();
-const answersToHead = new Map<string, AnswerHead>();
-
-function keep<Head>(heads: Map<string, Head>, text: string, head: Head): void {
-  if (text.length > keptBytes) return;
-  if (heads.size >= keptHeads) heads.clear();
-  heads.set(text, head);
-}
+const requests = new TextMemory<RequestHead>(keptBytes);
+const answers = new TextMemory<AnswerHead>(keptBytes);
+const answersToHead = new TextMemory<AnswerHead>(keptBytes);
 
 /** As `parseRequestHead`. */
 export function readRequestHead(text: string): RequestHead {
   const known = requests.get(text);
   if (known !== undefined) return known;
   const head = parseRequestHead(text);
-  if (head.fields.every(({ key }) => keptFields.has(key))) keep(requests, text, head);
+  if (head.fields.every(({ key }) => keptFields.has(key))) requests.keep(text, head);
   return head;
 }
 
@@ -45,6 +39,6 @@ export function readAnswerHead(text: string, method: string): AnswerHead {
   const known = heads.get(text);
   if (known !== undefined) return known;
   const head = parseAnswerHead(text, method);
-  keep(heads, text, head);
+  heads.keep(text, head);
   return head;
 }

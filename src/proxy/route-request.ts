@@ -12,6 +12,7 @@ import {
 } from '../engine/routes.js';
 import { ProxyError } from './errors.js';
 import type { RequestHead } from './head.js';
+import { TextMemory } from './text-memory.js';
 
 /** A request whose endpoint is known. */
 export interface RoutedRequest {
@@ -41,9 +42,7 @@ export class RequestProblems extends Error {
 }
 
 // Most requests of a client name one of few targets; what a target means never changes.
-const known = new Map<string, RoutedRequest>();
-const knownLimit = 256;
-const knownTargetBytes = 128;
+const known = new TextMemory<RoutedRequest>(128);
 
 /**
  * @throws RequestProblems when there is no such endpoint or the path is ambiguous
@@ -70,10 +69,7 @@ function findRouted({ method, target }: RequestHead): RoutedRequest {
     path: canonicalPath(match, parsed.version),
     queryText: parsed.query,
   };
-  if (target.length <= knownTargetBytes) {
-    if (known.size >= knownLimit) known.clear();
-    known.set(key, routed);
-  }
+  known.keep(key, routed);
   return routed;
 }
 

@@ -3,18 +3,8 @@
  * looks and asks for versions, and changes nothing.
  */
 import { execFileSync } from 'node:child_process';
-import {
-  accessSync,
-  closeSync,
-  constants,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  realpathSync,
-  statSync,
-} from 'node:fs';
-import { delimiter, isAbsolute, join } from 'node:path';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs';
+import { executables, searchFolders } from '../system/program-search.js';
 import { RuntimeRefusal } from './refusal.js';
 
 export interface Backend {
@@ -36,7 +26,6 @@ export interface BackendSearch {
   readonly only?: 'runc' | 'sysbox';
 }
 
-const usualFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 /** runc 1.1.5 is the oldest that was seen to take idmapped roots; crun's idmapped mounts came with 1.8. */
 const oldest: Readonly<Record<string, readonly number[]>> = { runc: [1, 1, 5], crun: [1, 8, 0] };
 
@@ -45,7 +34,7 @@ const oldest: Readonly<Record<string, readonly number[]>> = { runc: [1, 1, 5], c
  * @throws RuntimeRefusal COFFERDAM_RUNTIME_HOST when this host has none that is new enough
  */
 export function detectBackend(search: BackendSearch = {}): Backend {
-  const folders = [...(search.path ?? process.env['PATH'] ?? '').split(delimiter), ...usualFolders];
+  const folders = searchFolders(search.path);
   const notes: string[] = [];
   if (search.only !== 'runc') {
     const found = findSysbox(folders, search.sysboxSocket ?? '/run/sysbox/sysmgr.sock', notes);
@@ -98,15 +87,12 @@ function findRunc(name: string, folders: readonly string[], notes: string[]): Ba
 
 /** A program in the folders that isn't a launcher of ours: that one would start itself for ever. */
 function findProgram(name: string, folders: readonly string[]): string | undefined {
-  for (const folder of folders) {
-    if (!isAbsolute(folder)) continue;
-    const path = join(folder, name);
+  for (const path of executables(name, folders)) {
     try {
-      accessSync(path, constants.X_OK);
       const real = realpathSync(path);
       if (statSync(real).isFile() && !isScript(real)) return real;
     } catch {
-      // Not there, or not a program: the next folder.
+      // Gone meanwhile, or not a program: the next folder.
     }
   }
   return undefined;

@@ -3,16 +3,17 @@
  * a short helper process does; some are made ahead, still without a mapping, so that any range can have one at
  * once. A helper never gets a map that reaches id 0 of the host, and ends when its namespace is handed out.
  */
-import { accessSync, constants, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
+import { delimiter } from 'node:path';
 import { leanSpawn, reap } from '../system/lean-spawn.js';
 import { namespaceInode, type OpenNamespace, openNamespace } from '../system/namespaces.js';
+import { executables, searchFolders } from '../system/program-search.js';
 import { type IdMapping, mapText } from './id-mapping.js';
 import { RuntimeRefusal } from './refusal.js';
 
-/** Where the helper's programs are, also for a daemon that was started with a bare environment. */
-const searchPath = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+/** Where the helper's programs are. */
+const folders = searchFolders();
 
 /** Milliseconds until used helpers are ended and others made: once the container runs, sooner when few are left. */
 const tidyDelay = { usual: 300, hurried: 30 };
@@ -102,7 +103,9 @@ class Helper {
 
   private constructor() {
     const program = ['unshare', '--user', 'sh', '-c', 'cd /; echo; read _'];
-    const { pid, socket } = leanSpawn(pathOf('unshare'), program, { PATH: searchPath });
+    const [unshare] = executables('unshare', folders);
+    if (unshare === undefined) throw new Error(`there is no unshare in ${folders.join(delimiter)}`);
+    const { pid, socket } = leanSpawn(unshare, program, { PATH: folders.join(delimiter) });
     this.#pid = pid;
     this.#socket = socket;
     socket.on('error', () => socket.destroy());
@@ -164,18 +167,4 @@ class Helper {
   end(): void {
     if (!this.#ended) process.kill(this.#pid, 'SIGKILL');
   }
-}
-
-/** Where a program is. @throws Error when it is nowhere */
-function pathOf(program: string): string {
-  for (const folder of searchPath.split(':').filter((path) => path.startsWith('/'))) {
-    const path = join(folder, program);
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // The next folder may have it.
-    }
-  }
-  throw new Error(`there is no ${program} in ${searchPath}`);
 }
