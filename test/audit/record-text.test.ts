@@ -7,7 +7,10 @@ import { recordText } from '../../src/audit/record-text.js';
 /** Any text, lone surrogates and separators of lines too. */
 const text = fc.string({ unit: 'binary' });
 const texts = fc.array(text, { maxLength: 3 });
-const duration = fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 });
+const duration = fc.oneof(
+  fc.nat({ max: 2 ** 31 - 1 }).map((microseconds) => microseconds / 1000),
+  fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }),
+);
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
 
 const request: fc.Arbitrary<AuditRecord> = fc.record({
