@@ -39,7 +39,8 @@ function callerText(caller: AuditedCaller): string {
 let last: { readonly record: RequestRecord; readonly text: string } | undefined;
 
 function findingsText(record: RequestRecord): string {
-  if (last === undefined || !sameFindings(last.record, record)) last = { record, text: newFindingsText(record) };
+  if (last === undefined || !sameFindings(last.record, record))
+    last = { record, text: newFindingsText(record) };
   return last.text;
 }
 

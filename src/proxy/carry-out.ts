@@ -21,6 +21,7 @@ import { tunnel, tunnelAnswer, upgradeFor } from './hijack.js';
 import type { AllowedRequest } from './judge.js';
 import { withStandIn } from './missing-container.js';
 import { grpcWatcher } from './record.js';
+import { keepWay } from './repeat.js';
 import type { RoutedRequest } from './route-request.js';
 import type { TunnelEnd } from './tunnel-end.js';
 import { isSeenThrough } from './volume-turns.js';
@@ -87,6 +88,7 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
     request.body.kind === 'stream'
       ? proxy.judgeStream?.(allowed.request, await bodyBegin(exchange, request, routed.route.name))
       : undefined;
+  if (tunnels === undefined) keepWay(exchange, allowed, { routed, request, options: { readers } });
   // What a judge sends instead of what came has a length that nobody knows yet.
   const unknown = bodyJudge?.replaceWith !== undefined && request.minorVersion === 1;
   const sent: EngineRequest = unknown ? { ...request, body: unknownLength } : request;

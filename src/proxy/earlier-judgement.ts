@@ -11,6 +11,7 @@ import type { ProxyContext } from './context.js';
 import type { Exchange } from './exchange.js';
 import type { RequestHead } from './head.js';
 import type { AllowedRequest } from './judge.js';
+import type { Way } from './repeat.js';
 
 interface Judgement {
   readonly asked: JudgedRequest;
@@ -21,6 +22,8 @@ interface Judgement {
 
 export interface EarlierJudgement extends Judgement {
   readonly head: RequestHead;
+  /** How it was sent, where it needs no more than to be sent again. */
+  way?: Way;
 }
 
 /** What may be judged alike the next time; undefined for requests that are judged each time. */

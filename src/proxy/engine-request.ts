@@ -23,6 +23,8 @@ export interface EngineRequest {
   readonly upgrade: string | undefined;
   /** The client waits for the engine's `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean;
+  /** Its head, where it was written before. */
+  readonly written?: string;
 }
 
 /** The request's head, latin1, with the empty line at its end. */

@@ -45,31 +45,45 @@ export interface ForwardOptions {
 /** Most bytes of an answer that is held back. */
 const heldLimit = 1 << 20;
 
+/** Who is told how a request ended: by one of the two, once. */
+export interface ForwardEnd {
+  ended(outcome: ForwardOutcome): void;
+  /** There is no answer to pass on, and the client has got nothing yet: a ProxyError, unless something is broken. */
+  failed(error: Error): void;
+}
+
+/** A request on its way. */
+interface Errand {
+  readonly exchange: Exchange;
+  readonly request: EngineRequest;
+  readonly pool: EnginePool;
+  readonly options: ForwardOptions;
+  readonly end: ForwardEnd;
+}
+
 /**
  * Sends the request and deals with the answer.
- * @throws ProxyError when there is no answer to pass on and the client has got nothing yet
+ * @throws ProxyError (rejects) when there is no answer to pass on and the client has got nothing yet
  */
-export async function forward(
+export function forward(
   exchange: Exchange,
   request: EngineRequest,
   pool: EnginePool,
   options: ForwardOptions = {},
 ): Promise<ForwardOutcome> {
-  const connection = options.tunnels === undefined ? pool.acquire() : pool.fresh();
-  try {
-    return await new Forwarding(exchange, request, connection, options).outcome;
-  } catch (error) {
-    // A kept connection may have been closed by the engine at the very moment of sending. What only reads can be
-    // asked again; anything else might be done twice.
-    const repeatable = request.method === 'GET' || request.method === 'HEAD';
-    const stale = error instanceof ProxyError && error.code === 'COFFERDAM_ENGINE_AWAY' && connection.reused;
-    if (!stale || !repeatable || exchange.answering || exchange.gone) throw error;
-    return await new Forwarding(exchange, request, pool.fresh(), options).outcome;
-  }
+  return new Promise((ended, failed) => {
+    startForwarding({ exchange, request, pool, options, end: { ended, failed } });
+  });
+}
+
+/** As `forward`, for who needs no promise: what is asked most often costs none. */
+export function startForwarding(errand: Errand): void {
+  const { options, pool } = errand;
+  new Forwarding(errand, options.tunnels === undefined ? pool.acquire() : pool.fresh()).start();
 }
 
 class Forwarding implements AnswerReceiver, ClientWatcher {
-  readonly outcome: Promise<ForwardOutcome>;
+  readonly #errand: Errand;
   readonly #exchange: Exchange;
   readonly #client: Socket;
   readonly #engine: EngineConnection;
@@ -79,29 +93,28 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
     | undefined;
   #keepAlive: boolean;
   #judged: JudgedBody | undefined;
-  #resolve!: (outcome: ForwardOutcome) => void;
-  #reject!: (error: Error) => void;
 
-  constructor(exchange: Exchange, request: EngineRequest, engine: EngineConnection, options: ForwardOptions) {
-    this.#exchange = exchange;
-    this.#client = exchange.connection.socket;
+  constructor(errand: Errand, engine: EngineConnection) {
+    this.#errand = errand;
+    this.#exchange = errand.exchange;
+    this.#client = errand.exchange.connection.socket;
     this.#engine = engine;
-    this.#options = options;
-    this.#keepAlive = exchange.head?.keepAlive === true;
-    this.outcome = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    engine.begin(request.method, this);
+    this.#options = errand.options;
+    this.#keepAlive = errand.exchange.head?.keepAlive === true;
+  }
+
+  start(): void {
+    const { request } = this.#errand;
+    this.#engine.begin(request.method, this);
     this.#send(request);
-    exchange.watch(this);
+    this.#exchange.watch(this);
   }
 
   #send(request: EngineRequest): void {
     const { socket } = this.#engine;
     const { body } = request;
     if (body.kind === 'none') {
-      socket.write(writeEngineHead(request), 'latin1');
+      socket.write(request.written ?? writeEngineHead(request), 'latin1');
       this.#engine.requestSent();
       return;
     }
@@ -224,7 +237,7 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
 
   tunnel(engine: TunnelEnd): void {
     this.#exchange.watch(undefined);
-    this.#resolve({ kind: 'tunnel', engine });
+    this.#errand.end.ended({ kind: 'tunnel', engine });
   }
 
   complete(): void {
@@ -236,16 +249,16 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
       return;
     }
     this.#exchange.connection.answered(this.#exchange, this.#keepAlive);
-    this.#resolve({ kind: 'answered' });
+    this.#errand.end.ended({ kind: 'answered' });
   }
 
   #resolveHeld(answer: HeldAnswer): void {
     if (this.#options.hold === true) {
-      this.#resolve({ kind: 'held', answer });
+      this.#errand.end.ended({ kind: 'held', answer });
       return;
     }
     answer.release();
-    this.#resolve({ kind: 'answered' });
+    this.#errand.end.ended({ kind: 'answered' });
   }
 
   #release(head: AnswerHead, body: Buffer): void {
@@ -277,12 +290,23 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
   failed(error: Error): void {
     this.#exchange.watch(undefined);
     if (!this.#exchange.answering) {
-      this.#reject(error);
+      if (this.#isStale(error)) new Forwarding(this.#errand, this.#errand.pool.fresh()).start();
+      else this.#errand.end.failed(error);
       return;
     }
     // Half an answer must not look like a whole one.
     this.#client.destroy();
-    this.#resolve({ kind: 'broken', error });
+    this.#errand.end.ended({ kind: 'broken', error });
+  }
+
+  /**
+   * A kept connection may have been closed by the engine at the very moment of sending. What only reads can be asked
+   * again; anything else might be done twice.
+   */
+  #isStale(error: Error): boolean {
+    const { method } = this.#errand.request;
+    const away = error instanceof ProxyError && error.code === 'COFFERDAM_ENGINE_AWAY';
+    return away && this.#engine.reused && (method === 'GET' || method === 'HEAD') && !this.#exchange.gone;
   }
 
   clientDrained(): void {

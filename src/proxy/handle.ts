@@ -11,11 +11,17 @@ import { describeRequest, judge } from './judge.js';
 import { readBody, readsBody } from './read-body.js';
 import { record } from './record.js';
 import { refuse } from './refuse.js';
+import { repeat } from './repeat.js';
 import { routeRequest } from './route-request.js';
 import type { Turn } from './volume-turns.js';
 
-/** Takes one request from its head to its record. Never rejects. */
-export async function handle(exchange: Exchange, proxy: ProxyContext): Promise<void> {
+/** Takes one request from its head to its record. */
+export function handle(exchange: Exchange, proxy: ProxyContext): void {
+  if (!repeat(exchange, proxy)) void handleAnew(exchange, proxy);
+}
+
+/** Never rejects. */
+async function handleAnew(exchange: Exchange, proxy: ProxyContext): Promise<void> {
   let turn: Turn | undefined;
   try {
     // head, route: what is asked, in the only way it can be read

@@ -151,7 +151,7 @@ class SocketProxy implements RunningProxy, ClientConnectionOwner, ProxyContext {
   }
 
   handle(exchange: Exchange): void {
-    void handle(exchange, this);
+    handle(exchange, this);
   }
 
   malformed(exchange: Exchange, error: ProxyError): void {
