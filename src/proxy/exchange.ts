@@ -9,7 +9,7 @@ import type { ClientConnection } from './client-connection.js';
 import { ProxyError } from './errors.js';
 import type { RequestHead } from './head.js';
 import { priorKnowledge } from './http2-preface.js';
-import { RequestBody } from './request-body.js';
+import { noBody, RequestBody } from './request-body.js';
 import type { RoutedRequest } from './route-request.js';
 
 /** What an exchange tells whoever carries out its request. */
@@ -41,7 +41,7 @@ export class Exchange {
   constructor(connection: ClientConnection, head: RequestHead | undefined) {
     this.connection = connection;
     this.head = head;
-    this.body = new RequestBody(head?.framing ?? { kind: 'none' }, connection.socket);
+    this.body = hasBody(head) ? new RequestBody(head.framing, connection.socket) : noBody;
   }
 
   get caller(): Caller {
@@ -101,6 +101,10 @@ export class Exchange {
   throwIfGone(): void {
     if (this.#gone) throw new ProxyError('COFFERDAM_CLIENT_GONE', 'the client went away');
   }
+}
+
+function hasBody(head: RequestHead | undefined): head is RequestHead {
+  return head !== undefined && head.framing.kind !== 'none';
 }
 
 /** What becomes known of a request on its way, for its record. */

@@ -114,6 +114,10 @@ export class RequestBody {
 
   /** Sends the body to a sink, first what was held back. */
   streamTo(sink: BodySink): void {
+    if (this.kind === 'none') {
+      sink.end();
+      return;
+    }
     this.#sink = sink;
     if (this.#failure !== undefined) {
       sink.failed(this.#failure);
@@ -132,6 +136,7 @@ export class RequestBody {
 
   /** Reads and drops the rest, so that the client gets to read its answer. */
   discard(): void {
+    if (this.kind === 'none') return;
     this.#held.length = 0;
     this.#sink = nowhere;
     this.resume();
@@ -190,6 +195,9 @@ export class RequestBody {
     this.#sink?.failed(error);
   }
 }
+
+/** The body of every request without one: nothing ever happens to it. */
+export const noBody = new RequestBody({ kind: 'none' }, { pause: () => undefined, resume: () => undefined });
 
 /** A fresh framing for a body of this kind. @param announced the length of a body of a known one */
 export function bodyFraming(kind: RequestFraming['kind'], announced: number | undefined): BodyFraming {

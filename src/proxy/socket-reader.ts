@@ -27,6 +27,8 @@ export class SocketReader {
   readonly onread: OnReadOpts;
   #buffer = Buffer.allocUnsafeSlow(firstBytes);
   #taker: BytesTaker;
+  /** What was lent last of the first memory: as many bytes in the same memory are the same view. */
+  #lent: Buffer | undefined;
 
   constructor(taker: BytesTaker) {
     this.#taker = taker;
@@ -49,12 +51,20 @@ export class SocketReader {
     const taker = this.#taker;
     const { length } = this.#buffer;
     const lent = length === firstBytes || count > copiedBytes;
-    const bytes = this.#buffer.subarray(0, count);
-    taker.take(lent ? bytes : Buffer.from(bytes));
+    taker.take(lent ? this.#lend(count) : Buffer.from(this.#buffer.subarray(0, count)));
     if (count === length && length === firstBytes) this.#buffer = Buffer.allocUnsafeSlow(fullBytes);
     // Another taker by now: the first one handed over what it had, and doesn't know where it is.
     else if (lent && (taker !== this.#taker || !taker.holdsNothing))
       this.#buffer = Buffer.allocUnsafeSlow(length);
+  }
+
+  #lend(count: number): Buffer {
+    const known = this.#lent;
+    if (known?.length === count && known.buffer === this.#buffer.buffer) return known;
+    const lent = this.#buffer.subarray(0, count);
+    // Full-size memory that was given away must not stay because of a view.
+    this.#lent = this.#buffer.length === firstBytes ? lent : undefined;
+    return lent;
   }
 }
 
