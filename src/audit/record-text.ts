@@ -92,7 +92,7 @@ function list(name: string, values: readonly string[] | undefined): string {
 
 /** What stands behind the whole number of so many thousandths. */
 const thousandths = Array.from({ length: 1000 }, (_, count) => String(count / 1000).slice(1));
-/** Durations from here on are written as any number: a day and more, in milliseconds. */
+/** Durations from here on are written like all other numbers: a day and more, in milliseconds. */
 const longDuration = 1e8;
 
 /** Milliseconds as JSON has them. Those in whole microseconds, as nearly all, don't go through V8's own search for the shortest digits. */
