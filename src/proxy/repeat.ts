@@ -38,11 +38,13 @@ export function repeat(exchange: Exchange, proxy: ProxyContext): boolean {
   return true;
 }
 
-/** What can't be seen is told of on the long way. */
+/** What can't be seen at once, or fails, is asked for again on the long way, and heard of there. */
 function stillHolds(exchange: Exchange, proxy: ProxyContext): boolean {
   try {
     const engine = proxy.facts.engine();
-    return !(engine instanceof Promise) && holding(exchange, engine, proxy) !== undefined;
+    if (!(engine instanceof Promise)) return holding(exchange, engine, proxy) !== undefined;
+    engine.catch(() => undefined);
+    return false;
   } catch {
     return false;
   }

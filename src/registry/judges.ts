@@ -64,9 +64,21 @@ async function keepsManifests(engine: ImageSource): Promise<boolean> {
   );
 }
 
+/** An engine that was found to be another one has other facts; one that runs keeps its store. */
+const stores = new WeakMap<BuildRequest['engine'], Promise<boolean>>();
+
+function storeOf(facts: BuildRequest['engine'], engine: ImageSource): Promise<boolean> {
+  const known = stores.get(facts);
+  if (known !== undefined) return known;
+  const asked = keepsManifests(engine);
+  stores.set(facts, asked);
+  asked.catch(() => stores.delete(facts));
+  return asked;
+}
+
 /** Every name by which BuildKit finds the engine's images in the store: by a tag and a digest at once, too. */
-async function localNames(engine: ImageSource): Promise<readonly string[]> {
-  const [images, manifests] = await Promise.all([engine.listImages(), keepsManifests(engine)]);
+async function localNames(facts: BuildRequest['engine'], engine: ImageSource): Promise<readonly string[]> {
+  const [images, manifests] = await Promise.all([engine.listImages(), storeOf(facts, engine)]);
   return images.flatMap(({ Id, RepoTags, RepoDigests }) => {
     const pinned = RepoTags.flatMap((tagged) => {
       if (manifests) return [`${tagged}@${Id}`];
@@ -92,7 +104,7 @@ export function grpcJudgeFor(
   return buildkitJudge({
     settings: () => enforcedLists(settings.current),
     engineVersion: request.engine.version,
-    localImages: () => localNames(engine),
+    localImages: () => localNames(request.engine, engine),
     pushRefusal,
   });
 }

@@ -1,5 +1,6 @@
 /** A judgement is used again only while everything that it follows from is the very same. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EngineError } from '../../src/engine/client.js';
 import { noFacts } from '../../src/rules/no-facts.js';
 import type { EngineFacts, Facts, Rule } from '../../src/rules/rule.js';
 import { defaultSettings } from '../../src/settings/schema.js';
@@ -16,6 +17,7 @@ let needsFacts: boolean;
 let factsHold: boolean;
 let settings: { current: typeof defaultSettings; generation: number };
 let known: EngineFacts;
+let away: boolean;
 
 const rule: Rule = {
   id: 'counts',
@@ -46,13 +48,14 @@ beforeEach(async () => {
   factsHold = true;
   settings = { current: defaultSettings, generation: 1 };
   known = engineFacts;
+  away = false;
   engine = await startScriptedEngine(answering(ok()));
   const found: Facts = { ...noFacts };
   proxy = await startTestProxy(engine.socket, {
     settings,
     rules: [rule],
     facts: {
-      engine: () => known,
+      engine: () => (away ? Promise.reject(new EngineError('COFFERDAM_ENGINE_AWAY', 'away')) : known),
       resolve: () => found,
       stillHold: (facts) => facts === found && factsHold,
       changing: () => () => undefined,
@@ -105,6 +108,21 @@ describe('the same request again on a connection', () => {
     known = { ...engineFacts };
     await ask(client);
     expect(judged).toBe(2);
+  });
+
+  it('is answered with an error while nobody can tell what the engine can do, and nothing else happens', async () => {
+    const client = connect();
+    await ask(client);
+    const unheard: unknown[] = [];
+    const note = (reason: unknown) => void unheard.push(reason);
+    process.on('unhandledRejection', note);
+    away = true;
+    expect(await ask(client)).toBe('502');
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', note);
+    expect(unheard).toEqual([]);
+    away = false;
+    expect(await ask(client)).toBe('200');
   });
 
   it('is judged anew when a fact that it rests on does not hold any more', async () => {
