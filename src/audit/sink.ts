@@ -25,8 +25,10 @@ import { type AuditRecord, auditLineSchema } from './record.js';
 import { recordText } from './record-text.js';
 
 const flushAfterMilliseconds = 250;
-/** Records that may wait: their lines have some 64 KiB, and take a few tenths of a millisecond to make. */
-const flushAtRecords = 128;
+/** Lines are made of so many records at once, which takes a tenth of a millisecond. */
+const linesAtRecords = 32;
+/** Characters of lines that may wait. */
+const flushAtCharacters = 128 * 1024;
 /** Longest line that is looked for when the log is continued. */
 const longestLine = 1024 * 1024;
 
@@ -106,10 +108,11 @@ class AuditLog implements Audit {
 
   record(record: AuditRecord): void {
     this.waiting.push({ at: Date.now(), record });
+    this.timer ??= setTimeout(() => void this.flush(), flushAfterMilliseconds).unref();
     // The journal has its own clock for entries.
-    if (this.journal !== undefined) this.makeLines();
-    if (this.waiting.length === flushAtRecords) void this.flush();
-    else this.timer ??= setTimeout(() => void this.flush(), flushAfterMilliseconds).unref();
+    if (this.journal === undefined && this.waiting.length < linesAtRecords) return;
+    this.makeLines();
+    if (this.lines.length >= flushAtCharacters) void this.flush();
   }
 
   private makeLines(): void {

@@ -18,7 +18,7 @@ import { Exchange } from './exchange.js';
 import { hasBareLineFeed, headEnd } from './fields.js';
 import { destroyOnHangUp } from './hang-up.js';
 import { headLimit, type RequestHead } from './head.js';
-import { readRequestHead } from './head-memory.js';
+import { type ReadHead, readRequestHead } from './head-memory.js';
 import { priorKnowledge, readPreface } from './http2-preface.js';
 import { type BytesTaker, readAccepted, SocketReader } from './socket-reader.js';
 import type { TunnelEnd } from './tunnel-end.js';
@@ -29,6 +29,7 @@ const headMilliseconds = 60_000;
 const lingerMilliseconds = 500;
 /** Bytes that may be sent ahead while a request is being answered. */
 const aheadLimit = 1 << 16;
+const nothing = Buffer.alloc(0);
 
 /** The client's end of a tunnel. */
 export interface ClientEnd extends TunnelEnd {
@@ -63,6 +64,8 @@ export class ClientConnection implements BytesTaker {
   #tunnel = false;
   #endTunnel: (() => void) | undefined;
   #requested = false;
+  /** Its last head that was read: the same bytes again need not be read. */
+  #last: ReadHead<RequestHead> | undefined;
   /** What led to the tunnel. */
   #tunnelled: JudgedRequest | undefined;
 
@@ -167,6 +170,11 @@ export class ClientConnection implements BytesTaker {
   }
 
   #readHead(chunk: Buffer, scanned: number): void {
+    const last = this.#last;
+    if (last?.bytes !== undefined && this.#ahead === undefined && chunk.equals(last.bytes)) {
+      this.#takeUp(new Exchange(this, last.head), nothing);
+      return;
+    }
     const bytes = this.#ahead === undefined ? chunk : Buffer.concat([this.#ahead, chunk]);
     this.#ahead = undefined;
     const end = headEnd(bytes, 0, scanned);
@@ -185,14 +193,13 @@ export class ClientConnection implements BytesTaker {
       this.#takeUp(new Exchange(this, priorKnowledge), bytes);
       return;
     }
-    let head: RequestHead;
     try {
-      head = readRequestHead(bytes.toString('latin1', 0, end));
+      this.#last = readRequestHead(bytes.subarray(0, end));
     } catch (error) {
       this.#refuse(error);
       return;
     }
-    this.#takeUp(new Exchange(this, head), bytes.subarray(end));
+    this.#takeUp(new Exchange(this, this.#last.head), bytes.subarray(end));
   }
 
   /** Hands a request to the spine, with the bytes behind its head. */

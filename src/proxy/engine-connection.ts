@@ -16,7 +16,7 @@ import {
   untilCloseFraming,
 } from './framing.js';
 import { headLimit } from './head.js';
-import { readAnswerHead } from './head-memory.js';
+import { lastAnswerHead, readAnswerHead } from './head-memory.js';
 import { type BytesTaker, SocketReader } from './socket-reader.js';
 import type { TunnelEnd } from './tunnel-end.js';
 
@@ -144,6 +144,11 @@ export class EngineConnection implements BytesTaker {
   }
 
   #readHead(receiver: AnswerReceiver, chunk: Buffer): void {
+    const last = this.#unread === undefined ? lastAnswerHead(chunk, this.#method) : undefined;
+    if (last !== undefined) {
+      this.#takeHead(receiver, last.head, chunk, last.bytes.length);
+      return;
+    }
     const scanned = this.#unread?.length ?? 0;
     const bytes = this.#unread === undefined ? chunk : Buffer.concat([this.#unread, chunk]);
     const end = headEnd(bytes, 0, scanned);
@@ -153,7 +158,10 @@ export class EngineConnection implements BytesTaker {
       return;
     }
     this.#unread = undefined;
-    const head = readAnswerHead(bytes.toString('latin1', 0, end), this.#method);
+    this.#takeHead(receiver, readAnswerHead(bytes.subarray(0, end), this.#method), bytes, end);
+  }
+
+  #takeHead(receiver: AnswerReceiver, head: AnswerHead, bytes: Buffer, end: number): void {
     if (head.status < 200 && head.status !== 101) {
       receiver.interim(head, bytes.subarray(0, end));
       if (bytes.length > end) this.#readHead(receiver, bytes.subarray(end));
@@ -167,7 +175,7 @@ export class EngineConnection implements BytesTaker {
     this.#framing = framing;
     this.#keepAlive = head.keepAlive;
     const end = framing.advance(bytes, start);
-    if (receiver.head(head, bytes.subarray(0, end), start) === 'tunnel') {
+    if (receiver.head(head, end === bytes.length ? bytes : bytes.subarray(0, end), start) === 'tunnel') {
       receiver.tunnel(this.#release(bytes.subarray(start)));
       return;
     }

@@ -20,25 +20,59 @@ const keptFields: ReadonlySet<string> = new Set([
   'user-agent',
 ]);
 
-const requests = new TextMemory<RequestHead>(keptBytes);
-const answers = new TextMemory<AnswerHead>(keptBytes);
-const answersToHead = new TextMemory<AnswerHead>(keptBytes);
+/** A head, and the bytes that it was read from where they are kept: the same bytes again mean the same head. */
+export interface ReadHead<Head> {
+  readonly head: Head;
+  readonly bytes?: Buffer;
+}
 
-/** As `parseRequestHead`. */
-export function readRequestHead(text: string): RequestHead {
+type KeptHead<Head> = Required<ReadHead<Head>>;
+
+const requests = new TextMemory<KeptHead<RequestHead>>(keptBytes);
+const answers = new TextMemory<KeptHead<AnswerHead>>(keptBytes);
+const answersToHead = new TextMemory<KeptHead<AnswerHead>>(keptBytes);
+
+/**
+ * The head of a client's request, from its bytes up to the empty line.
+ * @throws ProxyError as `parseRequestHead`
+ */
+export function readRequestHead(bytes: Buffer): ReadHead<RequestHead> {
+  const text = bytes.toString('latin1');
   const known = requests.get(text);
   if (known !== undefined) return known;
   const head = parseRequestHead(text);
-  if (head.fields.every(({ key }) => keptFields.has(key))) requests.keep(text, head);
-  return head;
+  if (!head.fields.every(({ key }) => keptFields.has(key))) return { head };
+  const kept = { head, bytes: Buffer.from(bytes) };
+  requests.keep(text, kept);
+  return kept;
 }
 
-/** As `parseAnswerHead`. */
-export function readAnswerHead(text: string, method: string): AnswerHead {
+/** The answer that was read last: with the same date, others begin alike. */
+let lastAnswer: KeptHead<AnswerHead> | undefined;
+
+/**
+ * The head of an answer to this method, where it is the one that was read last.
+ * @param bytes what came in so far, from the answer's first byte
+ */
+export function lastAnswerHead(bytes: Buffer, method: string): KeptHead<AnswerHead> | undefined {
+  if (lastAnswer === undefined || method === 'HEAD') return undefined;
+  const { length } = lastAnswer.bytes;
+  const same = bytes.length >= length && lastAnswer.bytes.compare(bytes, 0, length) === 0;
+  return same ? lastAnswer : undefined;
+}
+
+/**
+ * The head of an answer to this method, from its bytes up to the empty line.
+ * @throws MalformedHead as `parseAnswerHead`
+ */
+export function readAnswerHead(bytes: Buffer, method: string): AnswerHead {
   const heads = method === 'HEAD' ? answersToHead : answers;
-  const known = heads.get(text);
-  if (known !== undefined) return known;
-  const head = parseAnswerHead(text, method);
-  heads.keep(text, head);
-  return head;
+  const text = bytes.toString('latin1');
+  let known = heads.get(text);
+  if (known === undefined) {
+    known = { head: parseAnswerHead(text, method), bytes: Buffer.from(bytes) };
+    heads.keep(text, known);
+  }
+  if (heads === answers && bytes.length <= keptBytes) lastAnswer = known;
+  return known.head;
 }
