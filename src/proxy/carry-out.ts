@@ -88,7 +88,9 @@ async function send(exchange: Exchange, errand: Errand, proxy: ProxyContext): Pr
     request.body.kind === 'stream'
       ? proxy.judgeStream?.(allowed.request, await bodyBegin(exchange, request, routed.route.name))
       : undefined;
-  if (tunnels === undefined) keepWay(exchange, allowed, { routed, request, options: { readers } });
+  // Before a container's files are looked at, the engine's view of them is made fresh each time.
+  if (tunnels === undefined && !isAboutFiles(allowed.request))
+    keepWay(exchange, allowed, { routed, request, options: { readers } });
   // What a judge sends instead of what came has a length that nobody knows yet.
   const unknown = bodyJudge?.replaceWith !== undefined && request.minorVersion === 1;
   const sent: EngineRequest = unknown ? { ...request, body: unknownLength } : request;

@@ -1,6 +1,7 @@
 /** A judgement is used again only while everything that it follows from is the very same. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EngineError } from '../../src/engine/client.js';
+import { ContainerFiles } from '../../src/container-files/container-files.js';
+import { EngineClient, EngineError } from '../../src/engine/client.js';
 import { noFacts } from '../../src/rules/no-facts.js';
 import type { EngineFacts, Facts, Rule } from '../../src/rules/rule.js';
 import { defaultSettings } from '../../src/settings/schema.js';
@@ -18,6 +19,7 @@ let factsHold: boolean;
 let settings: { current: typeof defaultSettings; generation: number };
 let known: EngineFacts;
 let away: boolean;
+let looked: number;
 
 const rule: Rule = {
   id: 'counts',
@@ -54,6 +56,10 @@ beforeEach(async () => {
   proxy = await startTestProxy(engine.socket, {
     settings,
     rules: [rule],
+    containerFiles: new ContainerFiles(new EngineClient(engine.socket), () => {
+      looked += 1;
+      return undefined;
+    }),
     facts: {
       engine: () => (away ? Promise.reject(new EngineError('COFFERDAM_ENGINE_AWAY', 'away')) : known),
       resolve: () => found,
@@ -143,6 +149,15 @@ describe('the same request again on a connection', () => {
     expect(await ask(client)).toBe('403');
     expect(await ask(client)).toBe('403');
     expect(judged).toBe(2);
+  });
+
+  it('has the engine’s view of a container’s files made fresh each time', async () => {
+    looked = 0;
+    const client = connect();
+    for (let count = 0; count < 3; count += 1) {
+      expect(await ask(client, `GET /v1.45/containers/${'c'.repeat(64)}/changes`)).toBe('200');
+    }
+    expect(looked).toBe(3);
   });
 
   it('is judged on every connection: another caller may be behind it', async () => {
