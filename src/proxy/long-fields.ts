@@ -67,7 +67,11 @@ export class LongFields {
   #pass(bytes: Buffer, out: Buffer[]): number {
     const taken = Math.min(this.#passing, bytes.length);
     this.#passing -= taken;
-    out.push(bytes.subarray(0, taken));
+    const before = out.at(-1);
+    // Frames that came together go on together.
+    if (before !== undefined && adjoins(before, bytes))
+      out[out.length - 1] = Buffer.from(bytes.buffer, before.byteOffset, before.length + taken);
+    else out.push(bytes.subarray(0, taken));
     return taken;
   }
 
@@ -139,6 +143,10 @@ export class LongFields {
     this.#values.set(mark, value);
     return Buffer.concat([Buffer.from([mark.length]), Buffer.from(mark)]);
   }
+}
+
+function adjoins(before: Buffer, bytes: Buffer): boolean {
+  return before.buffer === bytes.buffer && before.byteOffset + before.length === bytes.byteOffset;
 }
 
 /** A header block in frames of its own. */
