@@ -48,7 +48,16 @@ test.each(engines)(
           '/data',
         );
         expect(
-          (await engine.inNetwork('busybox', 'wget', '-qO-', 'http://127.0.0.1:8080/by-root')).stdout,
+          (
+            await engine.inNetwork(
+              'curl',
+              '-s',
+              '--retry',
+              '5',
+              '--retry-connrefused',
+              'http://127.0.0.1:8080/by-root',
+            )
+          ).stdout,
         ).toBe('root\n');
       }
       const terminal = await engine.cli.onTerminal(
