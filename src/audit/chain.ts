@@ -10,13 +10,17 @@ export const chainStart = '0'.repeat(64);
 
 const tail = /^(.*),"chain":"([0-9a-f]{64})"\}$/s;
 
+function digest(text: string): string {
+  return hash('sha256', text, 'hex');
+}
+
 /** Ends a JSON object's text with its chain. `content` is without a newline and its last brace. */
 export function chained(
   previous: string,
   content: string,
 ): { readonly line: string; readonly chain: string } {
   const text = previous + content;
-  const chain = hash('sha256', text, 'hex');
+  const chain = digest(text);
   // Hashing has made one piece of the text: what is cut from it need not be put together again to be written.
   return { line: `${text.slice(previous.length)},"chain":"${chain}"}`, chain };
 }
@@ -28,5 +32,5 @@ export function checkLine(
 ): { readonly chain: string; readonly follows: boolean } | undefined {
   const [, content, chain] = tail.exec(line) ?? [];
   if (content === undefined || chain === undefined) return undefined;
-  return { chain, follows: previous === undefined || hash('sha256', previous + content, 'hex') === chain };
+  return { chain, follows: previous === undefined || digest(previous + content) === chain };
 }

@@ -95,7 +95,10 @@ const thousandths = Array.from({ length: 1000 }, (_, count) => String(count / 10
 /** Durations from here on are written like all other numbers: a day and more, in milliseconds. */
 const longDuration = 1e8;
 
-/** Milliseconds as JSON has them. Those in whole microseconds, as nearly all, don't go through V8's own search for the shortest digits. */
+/**
+ * Milliseconds as JSON has them. Those in whole microseconds, as nearly all, don't go through V8's own search for the
+ * shortest digits.
+ */
 function durationText(milliseconds: number): string {
   const microseconds = Math.round(milliseconds * 1000);
   if (microseconds / 1000 !== milliseconds || milliseconds >= longDuration) return String(milliseconds);

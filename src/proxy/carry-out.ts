@@ -13,7 +13,7 @@ import type { ProxyContext } from './context.js';
 import { openPriorKnowledge, openUpstream, type Upstream } from './engine-http2.js';
 import type { EngineRequest, EngineRequestBody } from './engine-request.js';
 import type { Exchange } from './exchange.js';
-import { type ForwardOptions, type ForwardOutcome, forward } from './forward.js';
+import { type ForwardOptions, forward, noteFailure } from './forward.js';
 import { clientsWord } from './given-name.js';
 import { terminateGrpc } from './grpc.js';
 import type { RequestHead } from './head.js';
@@ -226,8 +226,4 @@ function openGrpc(
   const client = exchange.connection.takeOver();
   const judge = proxy.judgeGrpc(request, facts);
   return { closed: terminateGrpc(client, upstream, judge, grpcWatcher(exchange, proxy)) };
-}
-
-function noteFailure(exchange: Exchange, outcome: ForwardOutcome): void {
-  if (outcome.kind === 'broken') exchange.findings.error = outcome.error;
 }

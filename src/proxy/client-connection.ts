@@ -63,7 +63,6 @@ export class ClientConnection implements BytesTaker {
   #closing = false;
   #tunnel = false;
   #endTunnel: (() => void) | undefined;
-  #requested = false;
   /** Its last head that was read: the same bytes again need not be read. */
   #last: ReadHead<RequestHead> | undefined;
   /** What led to the tunnel. */
@@ -182,13 +181,12 @@ export class ClientConnection implements BytesTaker {
       this.#awaitHead(bytes, scanned);
       return;
     }
-    const preface = this.#requested ? 'none' : readPreface(bytes);
+    const preface = this.#last === undefined ? readPreface(bytes) : 'none';
     if (preface === 'incomplete') {
       this.#awaitHead(bytes, scanned);
       return;
     }
     if (this.#headTimer !== undefined) this.#stopHeadTimer();
-    this.#requested = true;
     if (preface === 'complete') {
       this.#takeUp(new Exchange(this, priorKnowledge), bytes);
       return;

@@ -45,6 +45,11 @@ export interface ForwardOptions {
 /** Most bytes of an answer that is held back. */
 const heldLimit = 1 << 20;
 
+/** Notes in an exchange, for its record, that its answer was broken off. */
+export function noteFailure(exchange: Exchange, outcome: ForwardOutcome): void {
+  if (outcome.kind === 'broken') exchange.findings.error = outcome.error;
+}
+
 /** Who is told how a request ended: by one of the two, once. */
 export interface ForwardEnd {
   ended(outcome: ForwardOutcome): void;
@@ -53,7 +58,7 @@ export interface ForwardEnd {
 }
 
 /** A request on its way. */
-interface Errand {
+interface Sending {
   readonly exchange: Exchange;
   readonly request: EngineRequest;
   readonly pool: EnginePool;
@@ -77,13 +82,13 @@ export function forward(
 }
 
 /** As `forward`, for who needs no promise: what is asked most often costs none. */
-export function startForwarding(errand: Errand): void {
-  const { options, pool } = errand;
-  new Forwarding(errand, options.tunnels === undefined ? pool.acquire() : pool.fresh()).start();
+export function startForwarding(sending: Sending): void {
+  const { options, pool } = sending;
+  new Forwarding(sending, options.tunnels === undefined ? pool.acquire() : pool.fresh()).start();
 }
 
 class Forwarding implements AnswerReceiver, ClientWatcher {
-  readonly #errand: Errand;
+  readonly #sending: Sending;
   readonly #exchange: Exchange;
   readonly #client: Socket;
   readonly #engine: EngineConnection;
@@ -94,17 +99,17 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
   #keepAlive: boolean;
   #judged: JudgedBody | undefined;
 
-  constructor(errand: Errand, engine: EngineConnection) {
-    this.#errand = errand;
-    this.#exchange = errand.exchange;
-    this.#client = errand.exchange.connection.socket;
+  constructor(sending: Sending, engine: EngineConnection) {
+    this.#sending = sending;
+    this.#exchange = sending.exchange;
+    this.#client = sending.exchange.connection.socket;
     this.#engine = engine;
-    this.#options = errand.options;
-    this.#keepAlive = errand.exchange.head?.keepAlive === true;
+    this.#options = sending.options;
+    this.#keepAlive = sending.exchange.head?.keepAlive === true;
   }
 
   start(): void {
-    const { request } = this.#errand;
+    const { request } = this.#sending;
     this.#engine.begin(request.method, this);
     this.#send(request);
     this.#exchange.watch(this);
@@ -237,7 +242,7 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
 
   tunnel(engine: TunnelEnd): void {
     this.#exchange.watch(undefined);
-    this.#errand.end.ended({ kind: 'tunnel', engine });
+    this.#sending.end.ended({ kind: 'tunnel', engine });
   }
 
   complete(): void {
@@ -249,16 +254,16 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
       return;
     }
     this.#exchange.connection.answered(this.#exchange, this.#keepAlive);
-    this.#errand.end.ended({ kind: 'answered' });
+    this.#sending.end.ended({ kind: 'answered' });
   }
 
   #resolveHeld(answer: HeldAnswer): void {
     if (this.#options.hold === true) {
-      this.#errand.end.ended({ kind: 'held', answer });
+      this.#sending.end.ended({ kind: 'held', answer });
       return;
     }
     answer.release();
-    this.#errand.end.ended({ kind: 'answered' });
+    this.#sending.end.ended({ kind: 'answered' });
   }
 
   #release(head: AnswerHead, body: Buffer): void {
@@ -290,13 +295,13 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
   failed(error: Error): void {
     this.#exchange.watch(undefined);
     if (!this.#exchange.answering) {
-      if (this.#isStale(error)) new Forwarding(this.#errand, this.#errand.pool.fresh()).start();
-      else this.#errand.end.failed(error);
+      if (this.#isStale(error)) new Forwarding(this.#sending, this.#sending.pool.fresh()).start();
+      else this.#sending.end.failed(error);
       return;
     }
     // Half an answer must not look like a whole one.
     this.#client.destroy();
-    this.#errand.end.ended({ kind: 'broken', error });
+    this.#sending.end.ended({ kind: 'broken', error });
   }
 
   /**
@@ -304,7 +309,7 @@ class Forwarding implements AnswerReceiver, ClientWatcher {
    * again; anything else might be done twice.
    */
   #isStale(error: Error): boolean {
-    const { method } = this.#errand.request;
+    const { method } = this.#sending.request;
     const away = error instanceof ProxyError && error.code === 'COFFERDAM_ENGINE_AWAY';
     return away && this.#engine.reused && (method === 'GET' || method === 'HEAD') && !this.#exchange.gone;
   }

@@ -41,7 +41,7 @@ export function readRequestHead(bytes: Buffer): ReadHead<RequestHead> {
   const known = requests.get(text);
   if (known !== undefined) return known;
   const head = parseRequestHead(text);
-  if (!head.fields.every(({ key }) => keptFields.has(key))) return { head };
+  if (text.length > keptBytes || !head.fields.every(({ key }) => keptFields.has(key))) return { head };
   const kept = { head, bytes: Buffer.from(bytes) };
   requests.keep(text, kept);
   return kept;
@@ -68,11 +68,13 @@ export function lastAnswerHead(bytes: Buffer, method: string): KeptHead<AnswerHe
 export function readAnswerHead(bytes: Buffer, method: string): AnswerHead {
   const heads = method === 'HEAD' ? answersToHead : answers;
   const text = bytes.toString('latin1');
-  let known = heads.get(text);
-  if (known === undefined) {
-    known = { head: parseAnswerHead(text, method), bytes: Buffer.from(bytes) };
-    heads.keep(text, known);
+  let kept = heads.get(text);
+  if (kept === undefined) {
+    const head = parseAnswerHead(text, method);
+    if (text.length > keptBytes) return head;
+    kept = { head, bytes: Buffer.from(bytes) };
+    heads.keep(text, kept);
   }
-  if (heads === answers && bytes.length <= keptBytes) lastAnswer = known;
-  return known.head;
+  if (heads === answers) lastAnswer = kept;
+  return kept.head;
 }

@@ -7,7 +7,7 @@ import type { ProxyContext } from './context.js';
 import { type EarlierJudgement, holding } from './earlier-judgement.js';
 import { type EngineRequest, writeEngineHead } from './engine-request.js';
 import type { Exchange } from './exchange.js';
-import { type ForwardOptions, type ForwardOutcome, startForwarding } from './forward.js';
+import { type ForwardOptions, type ForwardOutcome, noteFailure, startForwarding } from './forward.js';
 import type { AllowedRequest } from './judge.js';
 import { record } from './record.js';
 import { refuse } from './refuse.js';
@@ -20,8 +20,6 @@ export interface Way {
   readonly options: ForwardOptions;
 }
 
-type KnownWay = EarlierJudgement & { readonly way: Way };
-
 /** Keeps how an allowed request is sent, where its judgement is one that may be used again. */
 export function keepWay({ connection }: Exchange, allowed: AllowedRequest, way: Way): void {
   const { earlier } = connection;
@@ -31,10 +29,9 @@ export function keepWay({ connection }: Exchange, allowed: AllowedRequest, way: 
 
 /** Sends the request on the short way, where there is one. @returns whether it is under way, or failed on it */
 export function repeat(exchange: Exchange, proxy: ProxyContext): boolean {
-  const earlier = exchange.connection.earlier;
-  if (earlier?.way === undefined || proxy.draining) return false;
-  if (!stillHolds(exchange, proxy)) return false;
-  send(exchange, { ...earlier, way: earlier.way }, proxy);
+  const { earlier } = exchange.connection;
+  if (earlier?.way === undefined || proxy.draining || !stillHolds(exchange, proxy)) return false;
+  send(exchange, earlier, earlier.way, proxy);
   return true;
 }
 
@@ -50,9 +47,14 @@ function stillHolds(exchange: Exchange, proxy: ProxyContext): boolean {
   }
 }
 
-function send(exchange: Exchange, { asked, allowed, way }: KnownWay, proxy: ProxyContext): void {
+function send(
+  exchange: Exchange,
+  { asked, allowed }: EarlierJudgement,
+  { routed, request, options }: Way,
+  proxy: ProxyContext,
+): void {
   const { findings, reached } = exchange;
-  findings.routed = way.routed;
+  findings.routed = routed;
   findings.asked = asked;
   findings.verdict = allowed.verdict;
   reached.read = performance.now();
@@ -62,10 +64,9 @@ function send(exchange: Exchange, { asked, allowed, way }: KnownWay, proxy: Prox
     record(exchange, proxy);
   };
   const ended = (outcome: ForwardOutcome): void => {
-    if (outcome.kind === 'broken') findings.error = outcome.error;
+    noteFailure(exchange, outcome);
     record(exchange, proxy);
   };
-  const { request, options } = way;
   try {
     startForwarding({ exchange, request, pool: proxy.pool, options, end: { ended, failed } });
   } catch (error) {

@@ -41,6 +41,25 @@ const request: fc.Arbitrary<AuditRecord> = fc.record({
   phases: maybe(fc.record({ read: duration, judge: duration, carry: duration })),
 });
 
+/** A record with everything, and the same with any one thing else. */
+const full: Required<Extract<AuditRecord, { event: 'request' }>> = {
+  ...{
+    event: 'request',
+    caller: { uid: 1, gid: 2, pid: 3, groups: [] },
+    method: 'GET',
+    route: 'system.ping',
+  },
+  ...{ path: '/_ping', objects: ['a'], verdict: 'allowed', rules: ['b'], warnings: ['c'], reason: 'd' },
+  ...{ rewritten: ['e'], image: 'f', generation: 1, status: 200, error: 'g', milliseconds: 2 },
+  phases: { read: 1, judge: 2, carry: 3 },
+};
+const other: Omit<typeof full, 'event'> = {
+  ...{ caller: { uid: 4, gid: 5, pid: 6, groups: [] }, method: 'HEAD', route: 'system.info', path: '/info' },
+  ...{ objects: ['h'], verdict: 'denied', rules: ['i'], warnings: ['j'], reason: 'k', rewritten: ['l'] },
+  ...{ image: 'm', generation: 2, status: 403, error: 'n', milliseconds: 3 },
+  phases: { read: 4, judge: 5, carry: 6 },
+};
+
 const event: fc.Arbitrary<AuditRecord> = fc.record({
   event: fc.constantFrom('daemon.started' as const, 'egress.refused' as const),
   generation: fc.nat(),
@@ -58,5 +77,11 @@ describe('the text of a record', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it.each(Object.entries(other))('is another one when nothing but its %s is', (name, value) => {
+    for (const record of [full, { ...full, [name]: value }]) {
+      expect(JSON.parse(`{${recordText(record)}}`)).toEqual(record);
+    }
   });
 });

@@ -36,6 +36,21 @@ describe('the head of an answer', () => {
   });
 });
 
+describe('a head that is too long to be kept', () => {
+  const long = `X-Long: ${'x'.repeat(600)}\r\n\r\n`;
+
+  it('is read each time', () => {
+    readAnswerHead(answer, 'GET');
+    const bytes = Buffer.from(`HTTP/1.1 204 No Content\r\n${long}`);
+    expect(readAnswerHead(bytes, 'GET')).not.toBe(readAnswerHead(bytes, 'GET'));
+    expect(lastAnswerHead(bytes, 'GET')).toBeUndefined();
+    const agent = Buffer.from(
+      `GET /_ping HTTP/1.1\r\nHost: docker\r\n${long.replace('X-Long', 'User-Agent')}`,
+    );
+    expect(readRequestHead(agent).bytes).toBeUndefined();
+  });
+});
+
 describe('the head of a request', () => {
   const plain = Buffer.from('GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n');
 
