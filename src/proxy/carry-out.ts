@@ -10,7 +10,7 @@ import { readersOf } from './answer-readers.js';
 import { type Booking, createdContainer } from './bookkeeping.js';
 import { carryOutFiles, isAboutFiles } from './container-archive.js';
 import type { ProxyContext } from './context.js';
-import { openPriorKnowledge, openUpstream, type Upstream } from './engine-http2.js';
+import { EngineHttp2, openPriorKnowledge } from './engine-http2.js';
 import type { EngineRequest, EngineRequestBody } from './engine-request.js';
 import type { Exchange } from './exchange.js';
 import { type ForwardOptions, forward, noteFailure } from './forward.js';
@@ -202,7 +202,7 @@ function openTunnel(
   proxy: ProxyContext,
 ): Tunnel {
   if (allowed.request.route.name === 'build.grpc')
-    return openGrpc(exchange, openUpstream(engine), allowed, proxy);
+    return openGrpc(exchange, new EngineHttp2(engine), allowed, proxy);
   return { closed: tunnel(exchange.connection.takeOver(), engine) };
 }
 
@@ -219,7 +219,7 @@ async function openHttp2(exchange: Exchange, allowed: AllowedRequest, proxy: Pro
 /** Joins the client's connection with a session of the engine's BuildKit, however that was opened. */
 function openGrpc(
   exchange: Exchange,
-  upstream: Upstream,
+  upstream: EngineHttp2,
   { request, facts }: AllowedRequest,
   proxy: ProxyContext,
 ): Tunnel {

@@ -9,10 +9,27 @@ import {
   performServerHandshake,
   type ServerHttp2Session,
   type ServerHttp2Stream,
+  type SessionOptions,
 } from 'node:http2';
 import { grpcStatus } from '../registry/buildkit/grpc-judge.js';
 import type { ClientEnd } from './client-connection.js';
-import { sessionOptions, widen } from './engine-http2.js';
+import { windowBytes } from './engine-call.js';
+import { blockLimit } from './engine-http2.js';
+
+/**
+ * Node's own limits are meant for servers that face strangers. Here the engine's limits hold: it refuses what it
+ * doesn't want, and says so to the client.
+ */
+const sessionOptions: SessionOptions = {
+  maxSessionMemory: 1000,
+  maxHeaderListPairs: 4096,
+  maxSendHeaderBlockLength: blockLimit,
+  settings: {
+    initialWindowSize: windowBytes,
+    maxHeaderListSize: blockLimit,
+    maxConcurrentStreams: 0xffff_ffff,
+  },
+};
 
 /** How long a client has to read its answer before its connection is closed, in milliseconds. */
 const lingerMilliseconds = 500;
@@ -38,7 +55,7 @@ export function openServer(client: ClientEnd, called: (call: IncomingCall) => vo
   });
   // The session closes by itself after an error; the listener keeps it from ending the process.
   server.on('error', () => undefined);
-  widen(server);
+  server.setLocalWindowSize(windowBytes);
   server.on(
     'stream',
     (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]) => {

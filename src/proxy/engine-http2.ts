@@ -1,79 +1,386 @@
 /**
- * The engine's side of a BuildKit connection: an HTTP/2 session over a socket to the engine, upgraded or new. Whether
- * an engine speaks HTTP/2 without an upgrade is asked of itself on each connection: of the 29 series only 29.2 and
- * later do, and nothing in `/_ping`, `/version` or `/info` tells.
+ * The client's side of HTTP/2 towards the engine, for calls of BuildKit. Node's own gives a connection up over a header
+ * field of more than 64 KiB, and BuildKit tells of a failed step with the whole Dockerfile in one; and a session of
+ * Node's costs as much as twenty calls. It must never take what is malformed for an answer: the connection ends then,
+ * and every call with it.
  */
-import { type ClientHttp2Session, connect, type Http2Session, type SessionOptions } from 'node:http2';
+import { type CallOwner, type CallReceiver, EngineCall, windowBytes } from './engine-call.js';
+import { writeBufferBytes } from './engine-connection.js';
 import { ProxyError } from './errors.js';
-import { LongFields, shortened } from './long-fields.js';
-import type { TunnelEnd } from './tunnel-end.js';
+import { FieldReader, type Fields } from './hpack.js';
+import { MalformedBlock } from './hpack-text.js';
+import {
+  type Frame,
+  FrameReader,
+  frameFlag,
+  frameType,
+  Http2Broken,
+  http2Error,
+  readSettings,
+  unpadded,
+  writeFrame,
+  writeNumbers,
+  writeSettings,
+} from './http2-frames.js';
+import { readEnd, type TunnelEnd } from './tunnel-end.js';
 
-/** Window of a stream and of a session, in bytes: enough that one build's progress never waits for round trips. */
-const windowBytes = 1 << 20;
-
-/**
- * Node's own limits are meant for servers that face strangers. Here the engine's limits hold: it refuses what it
- * doesn't want, and says so to the client.
- */
-export const sessionOptions: SessionOptions = {
-  maxSessionMemory: 1000,
-  maxHeaderListPairs: 4096,
-  maxSendHeaderBlockLength: 1 << 24,
-  settings: {
-    enablePush: false,
-    initialWindowSize: windowBytes,
-    maxHeaderListSize: 1 << 24,
-    maxConcurrentStreams: 0xffff_ffff,
-  },
-};
-
-/** The engine's side. */
-export interface Upstream {
-  readonly session: ClientHttp2Session;
-  /** Keeps the values of its fields that Node can't read. */
-  readonly longFields: LongFields;
+/** Who is told what becomes of a connection. */
+export interface EngineHttp2Watcher {
+  /** The engine has shown that it speaks HTTP/2: every such connection begins with its settings. */
+  ready?(): void;
+  /** The engine takes no new calls. */
+  goAway?(code: number, debugData: Buffer): void;
+  closed(): void;
 }
 
-/** A session on a socket that speaks HTTP/2, or that is yet to show it. */
-export function openUpstream(engine: TunnelEnd): Upstream {
-  const longFields = new LongFields();
-  const socket = shortened(engine, longFields);
-  const session = connect('http://docker', { ...sessionOptions, createConnection: () => socket });
-  // The session closes by itself after an error; the listener keeps it from ending the process.
-  session.on('error', () => undefined);
-  session.once('connect', () => widen(session));
-  // Our sockets may stay half open; an HTTP/2 connection never does.
-  socket.once('end', () => session.destroy());
-  return { session, longFields };
+const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+/** Identifiers of settings (RFC 9113, section 6.5.2). */
+const setting = {
+  enablePush: 2,
+  maxConcurrentStreams: 3,
+  initialWindowSize: 4,
+  maxHeaderListSize: 6,
+} as const;
+/** Longest header block that is read, in bytes. */
+export const blockLimit = 1 << 24;
+/** Every window before settings or updates (RFC 9113, section 6.9.2), in bytes. */
+const firstWindow = 65_535;
+const greeting = Buffer.concat([
+  preface,
+  writeSettings(
+    new Map([
+      [setting.enablePush, 0],
+      [setting.initialWindowSize, windowBytes],
+      [setting.maxHeaderListSize, blockLimit],
+    ]),
+  ),
+  writeNumbers(frameType.windowUpdate, 0, [windowBytes - firstWindow]),
+]);
+const settingsAcknowledged = writeFrame(frameType.settings, frameFlag.ack, 0, Buffer.alloc(0));
+
+/** A header block whose end hasn't come. */
+interface OpenBlock {
+  readonly stream: number;
+  readonly endStream: boolean;
+  readonly parts: Buffer[];
+  size: number;
 }
 
-/** Gives a session's connection the window that its streams have. */
-export function widen(session: Http2Session): void {
-  if (!session.destroyed) session.setLocalWindowSize(windowBytes);
-}
+export class EngineHttp2 implements CallOwner {
+  readonly #end: TunnelEnd;
+  readonly #frames = new FrameReader();
+  readonly #fields = new FieldReader();
+  readonly #calls = new Map<number, EngineCall>();
+  readonly #queued = new Set<EngineCall>();
+  readonly #waiting = new Set<EngineCall>();
+  #out: Buffer[] = [];
+  #watcher: EngineHttp2Watcher | undefined;
+  #block: OpenBlock | undefined;
+  #nextId = 1;
+  #mostCalls = Number.POSITIVE_INFINITY;
+  #callWindow = firstWindow;
+  #sendWindow = firstWindow;
+  /** Bytes that came in, of whose reading the engine doesn't know. */
+  #unreported = 0;
+  #started = false;
+  #ready = false;
+  #scheduled = false;
+  #blocked = false;
+  #leaving = false;
+  #closed = false;
 
-/**
- * A session with an engine that speaks HTTP/2 without an upgrade: settled once the engine has sent its SETTINGS, with
- * which every such connection begins (RFC 9113, section 3.4).
- * @param engine a new connection, on which nothing was sent
- * @throws ProxyError when the engine answers otherwise, or can't be reached
- */
-export function openPriorKnowledge(engine: TunnelEnd): Promise<Upstream> {
-  const upstream = openUpstream(engine);
-  const { session } = upstream;
-  return new Promise((resolve, reject) => {
-    const refuse = (error: ProxyError): void => {
-      session.destroy();
-      reject(error);
-    };
-    engine.socket.once('error', (cause) => refuse(away(`can't be reached: ${cause.message}`, cause)));
-    session.once('remoteSettings', () => {
-      if (session.closed || session.destroyed) refuse(away('ended the connection'));
-      else resolve(upstream);
+  /** @param end a connection that speaks HTTP/2, or is yet to show it; nothing was sent on it in HTTP/2 */
+  constructor(end: TunnelEnd) {
+    this.#end = end;
+    const { socket } = end;
+    socket.on('drain', () => {
+      this.#blocked = false;
+      this.#schedule();
     });
-    session.once('close', () =>
-      refuse(engine.socket.bytesRead > 0 ? unserved() : away('ended the connection')),
-    );
+    // Our sockets may stay half open; an HTTP/2 connection never does.
+    socket.on('end', () => this.destroy());
+    socket.on('error', () => this.destroy());
+    socket.on('close', () => this.destroy());
+    // Frames that came in part are kept, and so are their contents.
+    readEnd(end, { take: (bytes) => this.#take(bytes), holdsNothing: false });
+  }
+
+  /** Sets who is told from now on; tells at once what has happened already. */
+  watch(watcher: EngineHttp2Watcher): void {
+    this.#watcher = watcher;
+    if (this.#closed) watcher.closed();
+  }
+
+  /** Greets the engine. Not before the client shows that it wants anything: many connections only ask for the upgrade. */
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#out.unshift(greeting);
+    this.#schedule();
+  }
+
+  /** Opens a call. @returns undefined when the connection takes no new ones */
+  open(fields: Fields, endStream: boolean, receiver: CallReceiver): EngineCall | undefined {
+    if (this.#leaving || this.#closed) return undefined;
+    const call = new EngineCall(fields, endStream, receiver, this);
+    if (this.#calls.size < this.#mostCalls) this.#begin(call);
+    else this.#queued.add(call);
+    return call;
+  }
+
+  #begin(call: EngineCall): void {
+    const id = this.#nextId;
+    this.#nextId += 2;
+    this.#calls.set(id, call);
+    call.begin(id, this.#callWindow);
+  }
+
+  send(frame: Buffer): void {
+    this.#out.push(frame);
+    this.#schedule();
+  }
+
+  waits(call: EngineCall): void {
+    this.#waiting.add(call);
+    this.#schedule();
+  }
+
+  over(call: EngineCall): void {
+    this.#waiting.delete(call);
+    this.#queued.delete(call);
+    if (call.id !== 0) this.#calls.delete(call.id);
+    for (const queued of this.#queued) {
+      if (this.#calls.size >= this.#mostCalls) break;
+      this.#queued.delete(queued);
+      this.#begin(queued);
+    }
+    if (this.#leaving && this.#calls.size === 0) this.destroy();
+  }
+
+  /** What is sent within one turn goes in one write. */
+  #schedule(): void {
+    if (this.#scheduled || !this.#started || this.#closed) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    if (this.#closed) return;
+    const sent = this.#blocked ? [] : this.#collect();
+    if (this.#out.length > 0) {
+      const bytes = this.#out.length === 1 ? this.#out[0] : Buffer.concat(this.#out);
+      this.#out = [];
+      if (bytes !== undefined && !this.#end.socket.write(bytes)) this.#blocked = true;
+    }
+    for (const call of sent) call.sent();
+    if (!this.#blocked && this.#waiting.size > 0) this.#schedule();
+  }
+
+  /** Frames of the calls that have something to send and may, in turns. @returns the calls */
+  #collect(): ReadonlySet<EngineCall> {
+    const sent = new Set<EngineCall>();
+    for (let size = 0; size < writeBufferBytes && this.#waiting.size > 0; ) {
+      for (const call of this.#waiting) {
+        const next = call.nextFrame(this.#sendWindow);
+        if (next === undefined) this.#waiting.delete(call);
+        else {
+          this.#sendWindow -= next.size;
+          size += next.frame.length;
+          this.#out.push(next.frame);
+          sent.add(call);
+        }
+      }
+    }
+    return sent;
+  }
+
+  #take(bytes: Buffer): void {
+    if (this.#closed) return;
+    try {
+      for (const frame of this.#frames.push(bytes)) this.#frame(frame);
+    } catch (error) {
+      if (error instanceof Http2Broken) this.destroy(error.code);
+      else if (error instanceof MalformedBlock) this.destroy(http2Error.compression);
+      else this.destroy(http2Error.internal);
+    }
+  }
+
+  #frame(frame: Frame): void {
+    if (!this.#ready && frame.type !== frameType.settings) throw broken('it does not begin with settings');
+    if (this.#block !== undefined && frame.type !== frameType.continuation)
+      throw broken('a header block is broken');
+    switch (frame.type) {
+      case frameType.data:
+        this.#data(frame);
+        break;
+      case frameType.headers:
+        this.#headers(frame);
+        break;
+      case frameType.continuation:
+        this.#continuation(frame);
+        break;
+      case frameType.resetStream:
+        this.#calls.get(frame.stream)?.finish(numberAt(frame, 0));
+        break;
+      case frameType.settings:
+        this.#settings(frame);
+        break;
+      case frameType.ping:
+        this.#ping(frame);
+        break;
+      case frameType.goAway:
+        this.#goAway(frame);
+        break;
+      case frameType.windowUpdate:
+        this.#windowUpdate(frame);
+        break;
+      case frameType.pushPromise:
+        throw broken('something was pushed');
+      default:
+      // Frames that aren't known are passed over (RFC 9113, section 4.1).
+    }
+  }
+
+  #data(frame: Frame): void {
+    const size = frame.content.length;
+    this.#unreported += size;
+    if (this.#unreported > windowBytes)
+      throw new Http2Broken(http2Error.flowControl, 'the window is exceeded');
+    if (this.#unreported >= windowBytes / 2) {
+      this.send(writeNumbers(frameType.windowUpdate, 0, [this.#unreported]));
+      this.#unreported = 0;
+    }
+    if (frame.stream === 0 || frame.stream >= this.#nextId) throw broken('data of no call');
+    // A call that we gave up may go on for a moment.
+    const call = this.#calls.get(frame.stream);
+    call?.takeData(unpadded(frame), size, (frame.flags & frameFlag.endStream) !== 0);
+  }
+
+  #headers(frame: Frame): void {
+    if (frame.stream === 0 || frame.stream >= this.#nextId) throw broken('an answer to no call');
+    const part = unpadded(frame);
+    const block = {
+      stream: frame.stream,
+      endStream: (frame.flags & frameFlag.endStream) !== 0,
+      parts: [part],
+      size: part.length,
+    };
+    this.#part(block, frame.flags);
+  }
+
+  #continuation({ stream, flags, content }: Frame): void {
+    const block = this.#block;
+    if (block === undefined || block.stream !== stream) throw broken('a header block is broken');
+    block.parts.push(content);
+    block.size += content.length;
+    if (block.size > blockLimit)
+      throw new Http2Broken(http2Error.enhanceYourCalm, 'a header block is too long');
+    this.#part(block, flags);
+  }
+
+  #part(block: OpenBlock, flags: number): void {
+    this.#block = (flags & frameFlag.endHeaders) === 0 ? block : undefined;
+    if (this.#block !== undefined) return;
+    // Also of a call that is over: the table is the connection's.
+    const fields = this.#fields.read(Buffer.concat(block.parts));
+    this.#calls.get(block.stream)?.takeFields(fields, block.endStream);
+  }
+
+  #settings(frame: Frame): void {
+    if ((frame.flags & frameFlag.ack) !== 0) {
+      if (!this.#ready) throw broken('it does not begin with settings');
+      return;
+    }
+    const settings = readSettings(frame.content);
+    const window = settings.get(setting.initialWindowSize) ?? this.#callWindow;
+    if (window > 0x7fff_ffff) throw new Http2Broken(http2Error.flowControl, 'a window is too large');
+    for (const call of this.#calls.values()) call.growWindow(window - this.#callWindow);
+    this.#callWindow = window;
+    this.#mostCalls = settings.get(setting.maxConcurrentStreams) ?? this.#mostCalls;
+    this.send(settingsAcknowledged);
+    if (this.#ready) return;
+    this.#ready = true;
+    this.#watcher?.ready?.();
+  }
+
+  #ping({ flags, content }: Frame): void {
+    if (content.length !== 8) throw new Http2Broken(http2Error.frameSize, 'a ping has 8 bytes');
+    if ((flags & frameFlag.ack) === 0) this.send(writeFrame(frameType.ping, frameFlag.ack, 0, content));
+  }
+
+  #goAway(frame: Frame): void {
+    const last = numberAt(frame, 0) & 0x7fff_ffff;
+    const code = numberAt(frame, 4);
+    this.#leaving = true;
+    this.#watcher?.goAway?.(code, frame.content.subarray(8));
+    for (const call of this.#queued) call.finish(http2Error.refusedStream);
+    for (const call of this.#calls.values()) if (call.id > last) call.finish(http2Error.refusedStream);
+    if (code !== http2Error.none || this.#calls.size === 0) this.destroy();
+  }
+
+  #windowUpdate(frame: Frame): void {
+    const bytes = numberAt(frame, 0) & 0x7fff_ffff;
+    if (bytes === 0) throw broken('a window does not grow');
+    if (frame.stream !== 0) {
+      this.#calls.get(frame.stream)?.growWindow(bytes);
+      return;
+    }
+    this.#sendWindow += bytes;
+    if (this.#sendWindow > 0x7fff_ffff)
+      throw new Http2Broken(http2Error.flowControl, 'a window is too large');
+    for (const call of this.#calls.values()) this.waits(call);
+  }
+
+  /** Tells the engine that no new calls come. */
+  goAway(code: number, debugData?: Uint8Array): void {
+    if (this.#closed) return;
+    const content = Buffer.alloc(8 + (debugData?.length ?? 0));
+    content.writeUInt32BE(code, 4);
+    content.set(debugData ?? [], 8);
+    this.send(writeFrame(frameType.goAway, 0, 0, content));
+  }
+
+  /** Ends the connection, and every call on it. @param code why, of RFC 9113, section 7 */
+  destroy(code: number = http2Error.none): void {
+    if (this.#closed) return;
+    if (this.#started) this.goAway(code);
+    const last = this.#started ? Buffer.concat(this.#out) : undefined;
+    this.#closed = true;
+    this.#out = [];
+    const { socket } = this.#end;
+    if (last !== undefined && socket.writable) socket.write(last);
+    socket.destroySoon();
+    for (const call of [...this.#queued, ...this.#calls.values()]) call.finish(http2Error.cancel);
+    this.#watcher?.closed();
+  }
+}
+
+function broken(message: string): Http2Broken {
+  return new Http2Broken(http2Error.protocol, message);
+}
+
+/** @throws Http2Broken when the frame has no number there */
+function numberAt({ content }: Frame, at: number): number {
+  if (content.length < at + 4) throw new Http2Broken(http2Error.frameSize, 'a frame is too short');
+  return content.readUInt32BE(at);
+}
+
+/**
+ * A connection to an engine that speaks HTTP/2 without an upgrade. Whether it does is asked of itself each time: of the
+ * 29 series only 29.2 and later do, and nothing in `/_ping`, `/version` or `/info` tells.
+ * @param end a new connection, on which nothing was sent
+ * @throws ProxyError (rejects) when the engine answers otherwise, or can't be reached
+ */
+export function openPriorKnowledge(end: TunnelEnd): Promise<EngineHttp2> {
+  return new Promise((resolve, reject) => {
+    end.socket.once('error', (cause) => reject(away(`can't be reached: ${cause.message}`, cause)));
+    const upstream = new EngineHttp2(end);
+    upstream.watch({
+      ready: () => resolve(upstream),
+      closed: () => reject(end.socket.bytesRead > 0 ? unserved() : away('ended the connection')),
+    });
+    upstream.start();
   });
 }
 

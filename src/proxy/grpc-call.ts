@@ -1,24 +1,19 @@
 /**
  * One gRPC call on its way from the client's HTTP/2 session to the engine's, and its answer on the way back.
- * Header fields are rebuilt from the raw list: Node joins repeated metadata with commas, which breaks BuildKit's file
- * sync.
+ * Header fields go on as a raw list: Node joins repeated metadata with commas, which breaks BuildKit's file sync.
  *
  *     judged ──pass──▶ piped: bytes go on as they come
  *       ├──inspect──▶ each message is judged; the engine hears of the call with the first one that is allowed
  *       └──deny──▶ answered with a gRPC status
  */
-import {
-  type ClientHttp2Stream,
-  constants,
-  type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
-  type ServerHttp2Stream,
-} from 'node:http2';
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { type GrpcJudge, type GrpcRefusal, grpcStatus } from '../registry/buildkit/grpc-judge.js';
 import type { IncomingCall } from './client-http2.js';
-import type { Upstream } from './engine-http2.js';
+import type { CallReceiver, EngineCall } from './engine-call.js';
+import type { EngineHttp2 } from './engine-http2.js';
 import type { GrpcWatcher } from './grpc.js';
 import { framed, MalformedMessage, MessageReader } from './grpc-messages.js';
+import type { Fields } from './hpack.js';
 
 /** Names the build within which a call is made (buildkit `client/buildid`). */
 const buildIdField = 'buildkit-controlapi-buildid';
@@ -26,7 +21,7 @@ const buildIdField = 'buildkit-controlapi-buildid';
 /** Carries a call over, or answers it with a refusal. */
 export function carryCall(
   incoming: IncomingCall,
-  upstream: Upstream,
+  upstream: EngineHttp2,
   judge: GrpcJudge,
   watcher: GrpcWatcher,
 ): void {
@@ -38,23 +33,25 @@ export function carryCall(
   else call.refuse(verdict);
 }
 
-class Call {
+class Call implements CallReceiver {
   readonly path: string;
   readonly #stream: ServerHttp2Stream;
-  readonly #headers: OutgoingHttpHeaders;
+  readonly #fields: Fields;
   readonly #ended: boolean;
-  readonly #upstream: Upstream;
+  readonly #upstream: EngineHttp2;
   readonly #watcher: GrpcWatcher;
   /** What is said of the answer's status; unchanged for calls that pass. */
-  #status: (rawHeaders: readonly string[]) => readonly string[] = (rawHeaders) => rawHeaders;
-  #request: ClientHttp2Stream | undefined;
+  #status: (fields: Fields) => Fields = (fields) => fields;
+  #request: EngineCall | undefined;
   #trailers: OutgoingHttpHeaders | undefined;
   #answered = false;
   #clientEnded: boolean;
+  /** Whoever waits for the engine to take more. */
+  #goOn: () => void = () => undefined;
 
-  constructor({ stream, rawHeaders, ended }: IncomingCall, upstream: Upstream, watcher: GrpcWatcher) {
+  constructor({ stream, rawHeaders, ended }: IncomingCall, upstream: EngineHttp2, watcher: GrpcWatcher) {
     this.#stream = stream;
-    this.#headers = rebuildHeaders(rawHeaders);
+    this.#fields = rawHeaders;
     this.#ended = ended;
     this.#clientEnded = ended;
     stream.on('end', () => {
@@ -62,13 +59,19 @@ class Call {
     });
     this.#upstream = upstream;
     this.#watcher = watcher;
-    this.path = String(this.#headers[constants.HTTP2_HEADER_PATH] ?? '');
+    this.path = this.#field(constants.HTTP2_HEADER_PATH);
     stream.on('wantTrailers', () => {
       stream.sendTrailers(this.#trailers ?? {});
       this.#answered = true;
       this.#endBehindAnswer();
     });
+    stream.on('drain', () => this.#request?.resume());
     stream.on('close', () => this.#request?.close(stream.rstCode));
+  }
+
+  /** What the client's fields say of a name, as Node would put it. */
+  #field(name: string): string {
+    return this.#fields.filter((_text, at) => at % 2 === 1 && this.#fields[at - 1] === name).join(',');
   }
 
   /** Bytes go on as they come. */
@@ -78,7 +81,7 @@ class Call {
     this.#stream.on('data', (bytes: Buffer) => {
       if (!request.write(bytes)) this.#stream.pause();
     });
-    request.on('drain', () => this.#stream.resume());
+    this.#goOn = () => this.#stream.resume();
     this.#stream.on('end', () => request.end());
   }
 
@@ -91,7 +94,7 @@ class Call {
       return answer.rawHeaders;
     };
     const reader = new MessageReader();
-    const build = String(this.#headers[buildIdField] ?? '');
+    const build = this.#field(buildIdField);
     const judgeBytes = async (bytes: Buffer): Promise<void> => {
       for (const message of reader.push(bytes)) {
         const verdict = await judge.message(this.path, message, build);
@@ -124,11 +127,7 @@ class Call {
     const request = this.#request ?? this.#open(false);
     if (request === undefined || request.write(bytes) || request.closed) return Promise.resolve();
     return new Promise((resolve) => {
-      const goOn = () => {
-        request.off('drain', goOn).off('close', goOn);
-        resolve();
-      };
-      request.on('drain', goOn).on('close', goOn);
+      this.#goOn = resolve;
     });
   }
 
@@ -155,8 +154,9 @@ class Call {
 
   #answerStatus(status: number, message: string): void {
     const stream = this.#stream;
-    this.#request?.close(constants.NGHTTP2_CANCEL);
+    const request = this.#request;
     this.#request = undefined;
+    request?.close(constants.NGHTTP2_CANCEL);
     if (stream.destroyed || stream.writableEnded) return;
     const trailers = { 'grpc-status': String(status), 'grpc-message': encodeURIComponent(message) };
     if (stream.headersSent) {
@@ -182,55 +182,49 @@ class Call {
   }
 
   /** Opens the call towards the engine. When its session is closing, the client is told to try again elsewhere. */
-  #open(endStream: boolean): ClientHttp2Stream | undefined {
-    let request: ClientHttp2Stream;
-    try {
-      request = this.#upstream.session.request(this.#headers, { endStream });
-    } catch {
-      this.#stream.close(constants.NGHTTP2_REFUSED_STREAM);
-      return undefined;
-    }
-    this.#request = request;
-    this.#returnAnswer(request);
-    return request;
+  #open(endStream: boolean): EngineCall | undefined {
+    this.#request = this.#upstream.open(this.#fields, endStream, this);
+    if (this.#request === undefined) this.#stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    return this.#request;
   }
 
-  /** The engine's fields with the values that they had. */
-  #whole(rawHeaders: readonly string[]): OutgoingHttpHeaders {
-    const { longFields } = this.#upstream;
-    const whole = rawHeaders.map((text, at) => (at % 2 === 0 ? text : longFields.original(text)));
-    return rebuildHeaders(this.#status(whole));
-  }
-
-  #returnAnswer(request: ClientHttp2Stream): void {
+  response(fields: Fields, endStream: boolean): void {
     const stream = this.#stream;
-    request.on('error', () => undefined);
-    request.on('response', (_headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]) => {
-      if (stream.destroyed || stream.headersSent) return;
-      const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-      stream.respond(this.#whole(rawHeaders), endStream ? { endStream } : { waitForTrailers: true });
-      this.#answered = endStream;
-    });
-    request.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) => {
-      this.#trailers = this.#whole(rawHeaders);
-    });
-    request.on('data', (bytes: Buffer) => {
-      if (!stream.destroyed && !stream.write(bytes)) request.pause();
-    });
-    stream.on('drain', () => request.resume());
-    request.on('end', () => {
-      if (request.rstCode === constants.NGHTTP2_NO_ERROR && !stream.writableEnded) stream.end();
-    });
-    request.on('close', () => {
-      if (request !== this.#request) return;
-      if (request.rstCode !== constants.NGHTTP2_NO_ERROR) stream.close(request.rstCode);
-      else this.#endBehindAnswer();
-    });
+    if (stream.destroyed || stream.headersSent) return;
+    stream.respond(
+      rebuildHeaders(this.#status(fields)),
+      endStream ? { endStream } : { waitForTrailers: true },
+    );
+    this.#answered = endStream;
+  }
+
+  trailers(fields: Fields): void {
+    this.#trailers = rebuildHeaders(this.#status(fields));
+  }
+
+  data(bytes: Buffer): void {
+    if (!this.#stream.destroyed && !this.#stream.write(bytes)) this.#request?.pause();
+  }
+
+  ended(): void {
+    if (!this.#stream.writableEnded) this.#stream.end();
+  }
+
+  drained(): void {
+    this.#goOn();
+  }
+
+  closed(code: number): void {
+    this.#goOn();
+    // Given up by ourselves, with an answer of our own.
+    if (this.#request === undefined) return;
+    if (code !== constants.NGHTTP2_NO_ERROR) this.#stream.close(code);
+    else this.#endBehindAnswer();
   }
 }
 
 /** Header fields from their raw list, repeated ones as repeated fields. */
-function rebuildHeaders(rawHeaders: readonly string[]): OutgoingHttpHeaders {
+function rebuildHeaders(rawHeaders: Fields): OutgoingHttpHeaders {
   // Without a prototype: `constructor` and `__proto__` are names like any other.
   const headers: Record<string, string | string[]> = Object.create(null);
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {

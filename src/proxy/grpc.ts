@@ -4,12 +4,13 @@
  * messages, trailers, resets and flow control. It must never let a call of the client reach the engine whose method and
  * messages weren't judged, nor let an error of one session end the process.
  */
-import type { ClientHttp2Session, Http2Session, ServerHttp2Session } from 'node:http2';
+import type { ServerHttp2Session } from 'node:http2';
 import type { GrpcJudge, GrpcRefusal } from '../registry/buildkit/grpc-judge.js';
 import type { ClientEnd } from './client-connection.js';
 import { answerCall, grpcOnly, isGrpc, openServer } from './client-http2.js';
-import type { Upstream } from './engine-http2.js';
+import type { EngineHttp2 } from './engine-http2.js';
 import { carryCall } from './grpc-call.js';
+import { readEnd } from './tunnel-end.js';
 
 export interface GrpcWatcher {
   /** A call was refused. */
@@ -20,19 +21,28 @@ export interface GrpcWatcher {
   failed(error: unknown): void;
 }
 
-/** Joins a client's connection with an engine's session. Settled when both are closed. */
-export function terminateGrpc(
+/** Joins a client's connection with an engine's. Settled when both are closed. */
+export async function terminateGrpc(
   client: ClientEnd,
-  upstream: Upstream,
+  upstream: EngineHttp2,
   judge: GrpcJudge,
   watcher: GrpcWatcher,
 ): Promise<void> {
+  const upstreamClosed = new Promise<void>((closed) => {
+    upstream.watch({ closed });
+  });
+  const opened = await withFirstBytes(client, upstreamClosed);
+  if (opened === undefined) {
+    upstream.destroy();
+    return;
+  }
+  upstream.start();
   let open = 0;
   let draining = false;
   const closeWhenIdle = (): void => {
     if (draining && open === 0) server.close();
   };
-  const server = openServer(client, (call) => {
+  const server = openServer(opened, (call) => {
     open++;
     call.stream.once('close', () => {
       open--;
@@ -49,20 +59,60 @@ export function terminateGrpc(
     draining = true;
     closeWhenIdle();
   });
-  const { session } = upstream;
-  return Promise.all([join(server, session), join(session, server)]).then(() => undefined);
+  await join(server, upstream);
 }
 
-/** What ends one session ends the other: calls under way are reset, and both sides see why. */
-function join(from: ServerHttp2Session | ClientHttp2Session, to: Http2Session): Promise<void> {
-  from.on('goaway', (code, _lastStreamId, data) => {
-    // The numbers of streams differ between both sides: 0 stands for the last one that was taken up here.
-    if (!to.destroyed) to.goaway(code, 0, data);
-  });
+/**
+ * The client's end once it has sent something. buildx opens connections only to see that they are upgraded, and closes
+ * them: those need no session, and HTTP/2's first bytes are the client's (RFC 9113, section 3.4).
+ * @returns undefined when either side is gone
+ */
+function withFirstBytes(client: ClientEnd, upstreamClosed: Promise<void>): Promise<ClientEnd | undefined> {
+  const { socket } = client;
+  if (client.ended) {
+    socket.destroySoon();
+    return Promise.resolve(undefined);
+  }
+  if (client.early !== undefined) return Promise.resolve(client);
   return new Promise((resolve) => {
-    from.on('close', () => {
-      if (!to.destroyed) to.destroy();
+    const gone = (): void => {
+      socket.destroySoon();
+      resolve(undefined);
+    };
+    socket.once('end', gone).once('close', gone);
+    client.whenDraining(gone);
+    void upstreamClosed.then(gone);
+    readEnd(client, {
+      take: (early) => {
+        socket.pause();
+        socket.off('end', gone).off('close', gone);
+        resolve({ ...client, early });
+      },
+      holdsNothing: false,
+    });
+  });
+}
+
+/** What ends one side ends the other: calls under way are reset, and both sides see why. */
+function join(server: ServerHttp2Session, upstream: EngineHttp2): Promise<unknown> {
+  server.on('goaway', (code, _lastStreamId, data) => upstream.goAway(code, data));
+  const serverClosed = new Promise<void>((resolve) => {
+    server.on('close', () => {
+      upstream.destroy();
       resolve();
     });
   });
+  const upstreamClosed = new Promise<void>((resolve) => {
+    upstream.watch({
+      // The numbers of streams differ between both sides: 0 stands for the last one that was taken up here.
+      goAway: (code, data) => {
+        if (!server.destroyed) server.goaway(code, 0, data);
+      },
+      closed: () => {
+        if (!server.destroyed) server.destroy();
+        resolve();
+      },
+    });
+  });
+  return Promise.all([serverClosed, upstreamClosed]);
 }

@@ -335,3 +335,45 @@ describe('a method that is refused', () => {
     expect((await outcomeOf(stream)).headers['grpc-status']).toBe('12');
   });
 });
+
+describe('a connection that is only upgraded', () => {
+  /** Sends the upgrade and nothing else. */
+  async function probe(): Promise<{ socket: Socket; engine: Socket; fromEngine: Promise<Buffer> }> {
+    await start(echo);
+    const socket = connect({ path: proxy.socket, allowHalfOpen: true });
+    sockets.push(socket);
+    socket.write('POST /grpc HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
+    const fromEngine = new Promise<Buffer>((resolve) => socket.once('data', resolve));
+    await fromEngine;
+    const engine = sockets.at(-1);
+    if (engine === undefined) throw new Error('the engine was not asked');
+    return { socket, engine, fromEngine };
+  }
+
+  it('ends on the engine’s side as well, which was sent nothing', async () => {
+    const { socket, engine, fromEngine } = await probe();
+    expect((await fromEngine).toString()).toBe(switched);
+    const sent = engine.bytesRead;
+    const ended = new Promise((resolve) => engine.once('close', resolve));
+    socket.end();
+    await ended;
+    expect(engine.bytesRead).toBe(sent);
+  });
+
+  it('ends with the engine', async () => {
+    const { socket, engine } = await probe();
+    const ended = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('end', () => socket.end()).resume();
+    engine.destroy();
+    await ended;
+  });
+
+  it('ends when cofferdam stops', async () => {
+    const { socket } = await probe();
+    const ended = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('end', () => socket.end()).resume();
+    client.destroy();
+    await proxy.stop();
+    await ended;
+  });
+});
