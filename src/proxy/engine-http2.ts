@@ -30,6 +30,8 @@ export interface EngineHttp2Watcher {
   ready?(): void;
   /** The engine takes no new calls. */
   goAway?(code: number, debugData: Buffer): void;
+  /** Taking the engine's bytes failed by a fault of ours. */
+  failed?(error: unknown): void;
   closed(): void;
 }
 
@@ -202,7 +204,10 @@ export class EngineHttp2 implements CallOwner {
     } catch (error) {
       if (error instanceof Http2Broken) this.destroy(error.code);
       else if (error instanceof MalformedBlock) this.destroy(http2Error.compression);
-      else this.destroy(http2Error.internal);
+      else {
+        this.#watcher?.failed?.(error);
+        this.destroy(http2Error.internal);
+      }
     }
   }
 

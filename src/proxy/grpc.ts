@@ -59,7 +59,7 @@ export async function terminateGrpc(
     draining = true;
     closeWhenIdle();
   });
-  await join(server, upstream);
+  await join(server, upstream, watcher);
 }
 
 /**
@@ -94,7 +94,7 @@ function withFirstBytes(client: ClientEnd, upstreamClosed: Promise<void>): Promi
 }
 
 /** What ends one side ends the other: calls under way are reset, and both sides see why. */
-function join(server: ServerHttp2Session, upstream: EngineHttp2): Promise<unknown> {
+function join(server: ServerHttp2Session, upstream: EngineHttp2, watcher: GrpcWatcher): Promise<unknown> {
   server.on('goaway', (code, _lastStreamId, data) => upstream.goAway(code, data));
   const serverClosed = new Promise<void>((resolve) => {
     server.on('close', () => {
@@ -108,6 +108,7 @@ function join(server: ServerHttp2Session, upstream: EngineHttp2): Promise<unknow
       goAway: (code, data) => {
         if (!server.destroyed) server.goaway(code, 0, data);
       },
+      failed: (error) => watcher.failed(error),
       closed: () => {
         if (!server.destroyed) server.destroy();
         resolve();

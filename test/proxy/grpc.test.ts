@@ -336,6 +336,24 @@ describe('a method that is refused', () => {
   });
 });
 
+it('an answer that can’t be passed on ends the connection, and not cofferdam', async () => {
+  await start(
+    (stream) => {
+      stream.respond({ ':status': 200, 'x-content-type': 'a' }, { endStream: true });
+    },
+    {
+      method: () => 'inspect',
+      status: () => ({ rawHeaders: [':status', '200', 'content-type', 'a', 'content-type', 'b'] }),
+    },
+  );
+  const closed = new Promise((resolve) => client.once('close', resolve));
+  const stream = client.request(call(method));
+  stream.on('error', () => undefined);
+  stream.end(framed(Buffer.from('x')));
+  await closed;
+  expect(proxy.errors).toHaveLength(1);
+});
+
 describe('a connection that is only upgraded', () => {
   /** Sends the upgrade and nothing else. */
   async function probe(): Promise<{ socket: Socket; engine: Socket; fromEngine: Promise<Buffer> }> {
