@@ -154,7 +154,7 @@ export class EngineCall {
 
   takeFields(fields: Fields, endStream: boolean): void {
     const trailers = this.#answered;
-    if (!wellFormedAnswer(fields, trailers) || (trailers && !endStream)) {
+    if (this.#remoteEnded || !wellFormedAnswer(fields, trailers) || (trailers && !endStream)) {
       this.close(http2Error.protocol);
       return;
     }
