@@ -324,6 +324,7 @@ describe('bytes of an engine', () => {
       'fields that are neither head nor trailers',
       [...writeHeaders(1, ok, false), ...writeHeaders(1, ok, false)],
     ],
+    ['fields behind the end', [...writeHeaders(1, ok, true), ...writeHeaders(1, ok, true)]],
     ['a field with a line break', writeHeaders(1, writeFields([':status', '200', 'a', 'b\r\nc: d']), false)],
   ])('%s end the call alone', async (_name, frames) => {
     const { upstream, engine } = connection();
