@@ -5,6 +5,9 @@
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
 
+/** What a connection reads at once, into one buffer: with a new one for each read the client costs what a proxy does. */
+const answerBytes = 4096;
+
 /** One keep-alive connection that has at most one request under way. */
 export class KeepAlive {
   readonly #socket: Socket;
@@ -13,18 +16,23 @@ export class KeepAlive {
   #answered: (() => void) | undefined;
   #failed: ((problem: Error) => void) | undefined;
 
-  private constructor(socket: Socket, request: string) {
+  private constructor(path: string, request: string) {
+    const buffer = Buffer.alloc(answerBytes);
+    const callback = (count: number): boolean => {
+      this.#take(buffer.subarray(0, count));
+      return true;
+    };
+    const socket = createConnection({ path, onread: { buffer, callback } });
     this.#socket = socket;
     this.#request = Buffer.from(request);
-    socket.on('data', (chunk) => this.#take(chunk));
     socket.on('error', (problem) => this.#failed?.(problem));
     socket.on('close', () => this.#failed?.(new Error('the connection was closed')));
   }
 
   static async open(path: string, request: string): Promise<KeepAlive> {
-    const socket = createConnection({ path });
-    await once(socket, 'connect');
-    return new KeepAlive(socket, request);
+    const connection = new KeepAlive(path, request);
+    await once(connection.#socket, 'connect');
+    return connection;
   }
 
   /** Sends the request and waits for its whole answer. */
@@ -42,7 +50,7 @@ export class KeepAlive {
   }
 
   #take(chunk: Buffer): void {
-    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
+    this.#received = Buffer.concat([this.#received, chunk]);
     const head = this.#received.indexOf('\r\n\r\n');
     if (head === -1) return;
     const text = this.#received.toString('latin1', 0, head);
