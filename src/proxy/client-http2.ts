@@ -13,8 +13,9 @@ import {
 } from 'node:http2';
 import { grpcStatus } from '../registry/buildkit/grpc-judge.js';
 import type { ClientEnd } from './client-connection.js';
-import { windowBytes } from './engine-call.js';
 import { blockLimit } from './engine-http2.js';
+import { type Fields, valuesOf } from './hpack.js';
+import { windowBytes } from './http2-windows.js';
 
 /**
  * Node's own limits are meant for servers that face strangers. Here the engine's limits hold: it refuses what it
@@ -37,8 +38,8 @@ const lingerMilliseconds = 500;
 /** A call as the client's session announced it. */
 export interface IncomingCall {
   readonly stream: ServerHttp2Stream;
-  /** Names and values in turns, as they were sent. */
-  readonly rawHeaders: readonly string[];
+  /** As they were sent. */
+  readonly rawHeaders: Fields;
   /** The client sends no messages at all. */
   readonly ended: boolean;
 }
@@ -71,12 +72,8 @@ export function openServer(client: ClientEnd, called: (call: IncomingCall) => vo
 
 /** Whether the engine would take a call for gRPC (moby daemon/command/httphandler.go); two types are none. */
 export function isGrpc(call: IncomingCall): boolean {
-  const types = valuesOf(call, 'content-type');
+  const types = valuesOf(call.rawHeaders, 'content-type');
   return types.length === 1 && types[0]?.startsWith('application/grpc') === true;
-}
-
-function valuesOf({ rawHeaders }: IncomingCall, name: string): readonly string[] {
-  return rawHeaders.filter((_text, at) => at % 2 === 1 && rawHeaders[at - 1] === name);
 }
 
 /** What stands in for an answer of the engine. */
@@ -108,7 +105,7 @@ export function answerCall(call: IncomingCall, { status, message }: OwnAnswer): 
       { endStream: true },
     );
   } else {
-    const endStream = valuesOf(call, ':method')[0] === 'HEAD';
+    const endStream = valuesOf(call.rawHeaders, ':method')[0] === 'HEAD';
     stream.respond({ ':status': status, 'content-type': 'application/json' }, { endStream });
     if (!endStream) stream.end(`${JSON.stringify({ message })}\n`);
   }

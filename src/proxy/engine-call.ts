@@ -10,12 +10,12 @@ import {
   frameFlag,
   frameLimit,
   frameType,
-  Http2Broken,
   http2Error,
   writeFrame,
   writeHeaders,
-  writeNumbers,
+  writeNumber,
 } from './http2-frames.js';
+import { grownWindow, ReceiveWindow } from './http2-windows.js';
 
 /** What becomes of a call; `closed` comes last, and once. */
 export interface CallReceiver {
@@ -42,8 +42,6 @@ export interface CallOwner {
   over(call: EngineCall): void;
 }
 
-/** What a peer may send before it is told that it was read, in bytes: progress never waits for round trips. */
-export const windowBytes = 1 << 20;
 /** With this much waiting a call takes no more of its request, in bytes. */
 const waitingLimit = 64 * 1024;
 
@@ -64,8 +62,7 @@ export class EngineCall {
   #answered = false;
   #closed = false;
   #paused = false;
-  /** Bytes that came in, of whose reading the engine doesn't know. */
-  #unreported = 0;
+  readonly #receiveWindow = new ReceiveWindow();
 
   /** @param endStream the request has no content */
   constructor(fields: Fields, endStream: boolean, receiver: CallReceiver, owner: CallOwner) {
@@ -146,9 +143,7 @@ export class EngineCall {
 
   /** The engine takes so much more, or less. @throws Http2Broken when a window is too large (RFC 9113, section 6.9.1) */
   growWindow(bytes: number): void {
-    this.#sendWindow += bytes;
-    if (this.#sendWindow > 0x7fff_ffff)
-      throw new Http2Broken(http2Error.flowControl, 'a window is too large');
+    this.#sendWindow = grownWindow(this.#sendWindow, bytes);
     this.#owner.waits(this);
   }
 
@@ -171,9 +166,7 @@ export class EngineCall {
    * @throws Http2Broken when the engine sends more than it may
    */
   takeData(bytes: Buffer, size: number, endStream: boolean): void {
-    this.#unreported += size;
-    if (this.#unreported > windowBytes)
-      throw new Http2Broken(http2Error.flowControl, 'more was sent than the window allows');
+    this.#receiveWindow.take(size);
     if (!this.#answered || this.#remoteEnded) {
       this.close(http2Error.protocol);
       return;
@@ -194,9 +187,9 @@ export class EngineCall {
   }
 
   #report(): void {
-    if (this.#unreported < windowBytes / 2 || this.#closed) return;
-    this.#owner.send(writeNumbers(frameType.windowUpdate, this.#id, [this.#unreported]));
-    this.#unreported = 0;
+    if (this.#closed) return;
+    const bytes = this.#receiveWindow.report();
+    if (bytes > 0) this.#owner.send(writeNumber(frameType.windowUpdate, this.#id, bytes));
   }
 
   #endRemote(): void {
@@ -213,7 +206,7 @@ export class EngineCall {
   /** Gives the call up, and tells the engine. */
   close(code: number): void {
     if (this.#closed) return;
-    if (this.#id !== 0) this.#owner.send(writeNumbers(frameType.resetStream, this.#id, [code]));
+    if (this.#id !== 0) this.#owner.send(writeNumber(frameType.resetStream, this.#id, code));
     this.finish(code);
   }
 

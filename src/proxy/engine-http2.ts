@@ -1,10 +1,9 @@
 /**
  * The client's side of HTTP/2 towards the engine, for calls of BuildKit. Node's own gives a connection up over a header
- * field of more than 64 KiB, and BuildKit tells of a failed step with the whole Dockerfile in one; and a session of
- * Node's costs as much as twenty calls. It must never take what is malformed for an answer: the connection ends then,
- * and every call with it.
+ * field of more than 64 KiB, and BuildKit tells of a failed step with the whole Dockerfile in one (decision 0023).
+ * It must never take what is malformed for an answer: the connection ends then, and every call with it.
  */
-import { type CallOwner, type CallReceiver, EngineCall, windowBytes } from './engine-call.js';
+import { type CallOwner, type CallReceiver, EngineCall } from './engine-call.js';
 import { writeBufferBytes } from './engine-connection.js';
 import { FieldReader, type Fields } from './hpack.js';
 import { MalformedBlock } from './hpack-text.js';
@@ -18,9 +17,10 @@ import {
   readSettings,
   unpadded,
   writeFrame,
-  writeNumbers,
+  writeNumber,
   writeSettings,
 } from './http2-frames.js';
+import { firstWindow, grownWindow, ReceiveWindow, windowBytes } from './http2-windows.js';
 import { readEnd, type TunnelEnd } from './tunnel-end.js';
 
 /** Who is told what becomes of a connection. */
@@ -44,8 +44,6 @@ const setting = {
 } as const;
 /** Longest header block that is read, in bytes. */
 export const blockLimit = 1 << 24;
-/** Every window before settings or updates (RFC 9113, section 6.9.2), in bytes. */
-const firstWindow = 65_535;
 const greeting = Buffer.concat([
   preface,
   writeSettings(
@@ -55,7 +53,7 @@ const greeting = Buffer.concat([
       [setting.maxHeaderListSize, blockLimit],
     ]),
   ),
-  writeNumbers(frameType.windowUpdate, 0, [windowBytes - firstWindow]),
+  writeNumber(frameType.windowUpdate, 0, windowBytes - firstWindow),
 ]);
 const settingsAcknowledged = writeFrame(frameType.settings, frameFlag.ack, 0, Buffer.alloc(0));
 
@@ -81,12 +79,10 @@ export class EngineHttp2 implements CallOwner {
   #mostCalls = Number.POSITIVE_INFINITY;
   #callWindow = firstWindow;
   #sendWindow = firstWindow;
-  /** Bytes that came in, of whose reading the engine doesn't know. */
-  #unreported = 0;
+  readonly #receiveWindow = new ReceiveWindow();
   #started = false;
   #ready = false;
   #scheduled = false;
-  #blocked = false;
   #leaving = false;
   #closed = false;
 
@@ -94,10 +90,7 @@ export class EngineHttp2 implements CallOwner {
   constructor(end: TunnelEnd) {
     this.#end = end;
     const { socket } = end;
-    socket.on('drain', () => {
-      this.#blocked = false;
-      this.#schedule();
-    });
+    socket.on('drain', () => this.#schedule());
     // Our sockets may stay half open; an HTTP/2 connection never does.
     socket.on('end', () => this.destroy());
     socket.on('error', () => this.destroy());
@@ -124,16 +117,22 @@ export class EngineHttp2 implements CallOwner {
   open(fields: Fields, endStream: boolean, receiver: CallReceiver): EngineCall | undefined {
     if (this.#leaving || this.#closed) return undefined;
     const call = new EngineCall(fields, endStream, receiver, this);
-    if (this.#calls.size < this.#mostCalls) this.#begin(call);
-    else this.#queued.add(call);
+    this.#queued.add(call);
+    this.#beginQueued();
     return call;
   }
 
-  #begin(call: EngineCall): void {
-    const id = this.#nextId;
-    this.#nextId += 2;
-    this.#calls.set(id, call);
-    call.begin(id, this.#callWindow);
+  /** Begins the calls that the engine takes now. */
+  #beginQueued(): void {
+    if (this.#leaving || this.#closed) return;
+    for (const call of this.#queued) {
+      if (this.#calls.size >= this.#mostCalls) return;
+      this.#queued.delete(call);
+      const id = this.#nextId;
+      this.#nextId += 2;
+      this.#calls.set(id, call);
+      call.begin(id, this.#callWindow);
+    }
   }
 
   send(frame: Buffer): void {
@@ -150,11 +149,7 @@ export class EngineHttp2 implements CallOwner {
     this.#waiting.delete(call);
     this.#queued.delete(call);
     if (call.id !== 0) this.#calls.delete(call.id);
-    for (const queued of this.#queued) {
-      if (this.#calls.size >= this.#mostCalls) break;
-      this.#queued.delete(queued);
-      this.#begin(queued);
-    }
+    this.#beginQueued();
     if (this.#leaving && this.#calls.size === 0) this.destroy();
   }
 
@@ -168,14 +163,15 @@ export class EngineHttp2 implements CallOwner {
   #flush(): void {
     this.#scheduled = false;
     if (this.#closed) return;
-    const sent = this.#blocked ? [] : this.#collect();
+    const { socket } = this.#end;
+    const sent = socket.writableNeedDrain ? [] : this.#collect();
     if (this.#out.length > 0) {
       const bytes = this.#out.length === 1 ? this.#out[0] : Buffer.concat(this.#out);
       this.#out = [];
-      if (bytes !== undefined && !this.#end.socket.write(bytes)) this.#blocked = true;
+      if (bytes !== undefined) socket.write(bytes);
     }
     for (const call of sent) call.sent();
-    if (!this.#blocked && this.#waiting.size > 0) this.#schedule();
+    if (!socket.writableNeedDrain && this.#waiting.size > 0) this.#schedule();
   }
 
   /** Frames of the calls that have something to send and may, in turns. @returns the calls */
@@ -211,7 +207,9 @@ export class EngineHttp2 implements CallOwner {
   }
 
   #frame(frame: Frame): void {
-    if (!this.#ready && frame.type !== frameType.settings) throw broken('it does not begin with settings');
+    const acknowledges = (frame.flags & frameFlag.ack) !== 0;
+    if (!this.#ready && (frame.type !== frameType.settings || acknowledges))
+      throw broken('it does not begin with settings');
     if (this.#block !== undefined && frame.type !== frameType.continuation)
       throw broken('a header block is broken');
     switch (frame.type) {
@@ -248,21 +246,21 @@ export class EngineHttp2 implements CallOwner {
 
   #data(frame: Frame): void {
     const size = frame.content.length;
-    this.#unreported += size;
-    if (this.#unreported > windowBytes)
-      throw new Http2Broken(http2Error.flowControl, 'the window is exceeded');
-    if (this.#unreported >= windowBytes / 2) {
-      this.send(writeNumbers(frameType.windowUpdate, 0, [this.#unreported]));
-      this.#unreported = 0;
-    }
-    if (frame.stream === 0 || frame.stream >= this.#nextId) throw broken('data of no call');
+    this.#receiveWindow.take(size);
+    const read = this.#receiveWindow.report();
+    if (read > 0) this.send(writeNumber(frameType.windowUpdate, 0, read));
+    if (!this.#wasBegun(frame.stream)) throw broken('data of no call');
     // A call that we gave up may go on for a moment.
     const call = this.#calls.get(frame.stream);
     call?.takeData(unpadded(frame), size, (frame.flags & frameFlag.endStream) !== 0);
   }
 
+  #wasBegun(stream: number): boolean {
+    return stream !== 0 && stream < this.#nextId;
+  }
+
   #headers(frame: Frame): void {
-    if (frame.stream === 0 || frame.stream >= this.#nextId) throw broken('an answer to no call');
+    if (!this.#wasBegun(frame.stream)) throw broken('an answer to no call');
     const part = unpadded(frame);
     const block = {
       stream: frame.stream,
@@ -292,16 +290,13 @@ export class EngineHttp2 implements CallOwner {
   }
 
   #settings(frame: Frame): void {
-    if ((frame.flags & frameFlag.ack) !== 0) {
-      if (!this.#ready) throw broken('it does not begin with settings');
-      return;
-    }
+    if ((frame.flags & frameFlag.ack) !== 0) return;
     const settings = readSettings(frame.content);
-    const window = settings.get(setting.initialWindowSize) ?? this.#callWindow;
-    if (window > 0x7fff_ffff) throw new Http2Broken(http2Error.flowControl, 'a window is too large');
+    const window = grownWindow(0, settings.get(setting.initialWindowSize) ?? this.#callWindow);
     for (const call of this.#calls.values()) call.growWindow(window - this.#callWindow);
     this.#callWindow = window;
     this.#mostCalls = settings.get(setting.maxConcurrentStreams) ?? this.#mostCalls;
+    this.#beginQueued();
     this.send(settingsAcknowledged);
     if (this.#ready) return;
     this.#ready = true;
@@ -330,9 +325,7 @@ export class EngineHttp2 implements CallOwner {
       this.#calls.get(frame.stream)?.growWindow(bytes);
       return;
     }
-    this.#sendWindow += bytes;
-    if (this.#sendWindow > 0x7fff_ffff)
-      throw new Http2Broken(http2Error.flowControl, 'a window is too large');
+    this.#sendWindow = grownWindow(this.#sendWindow, bytes);
     for (const call of this.#calls.values()) this.waits(call);
   }
 

@@ -13,7 +13,7 @@ import type { CallReceiver, EngineCall } from './engine-call.js';
 import type { EngineHttp2 } from './engine-http2.js';
 import type { GrpcWatcher } from './grpc.js';
 import { framed, MalformedMessage, MessageReader } from './grpc-messages.js';
-import type { Fields } from './hpack.js';
+import { type Fields, valuesOf } from './hpack.js';
 
 /** Names the build within which a call is made (buildkit `client/buildid`). */
 const buildIdField = 'buildkit-controlapi-buildid';
@@ -71,7 +71,7 @@ class Call implements CallReceiver {
 
   /** What the client's fields say of a name, as Node would put it. */
   #field(name: string): string {
-    return this.#fields.filter((_text, at) => at % 2 === 1 && this.#fields[at - 1] === name).join(',');
+    return valuesOf(this.#fields, name).join(',');
   }
 
   /** Bytes go on as they come. */

@@ -28,10 +28,7 @@ export async function terminateGrpc(
   judge: GrpcJudge,
   watcher: GrpcWatcher,
 ): Promise<void> {
-  const upstreamClosed = new Promise<void>((closed) => {
-    upstream.watch({ closed });
-  });
-  const opened = await withFirstBytes(client, upstreamClosed);
+  const opened = await withFirstBytes(client, upstream);
   if (opened === undefined) {
     upstream.destroy();
     return;
@@ -67,7 +64,7 @@ export async function terminateGrpc(
  * them: those need no session, and HTTP/2's first bytes are the client's (RFC 9113, section 3.4).
  * @returns undefined when either side is gone
  */
-function withFirstBytes(client: ClientEnd, upstreamClosed: Promise<void>): Promise<ClientEnd | undefined> {
+function withFirstBytes(client: ClientEnd, upstream: EngineHttp2): Promise<ClientEnd | undefined> {
   const { socket } = client;
   if (client.ended) {
     socket.destroySoon();
@@ -81,7 +78,7 @@ function withFirstBytes(client: ClientEnd, upstreamClosed: Promise<void>): Promi
     };
     socket.once('end', gone).once('close', gone);
     client.whenDraining(gone);
-    void upstreamClosed.then(gone);
+    upstream.watch({ closed: gone });
     readEnd(client, {
       take: (early) => {
         socket.pause();

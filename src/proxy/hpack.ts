@@ -7,6 +7,11 @@ import { MalformedBlock, readInteger, readLiteral, textOf } from './hpack-text.j
 /** Names and values in turns. */
 export type Fields = readonly string[];
 
+/** The values of the fields of a name, in their order. */
+export function valuesOf(fields: Fields, name: string): readonly string[] {
+  return fields.filter((_text, at) => at % 2 === 1 && fields[at - 1] === name);
+}
+
 /** RFC 7541, appendix A; index 1 is the first. */
 const staticTable: readonly (readonly [name: string, value: string])[] = [
   [':authority', ''],

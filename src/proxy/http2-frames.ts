@@ -112,10 +112,10 @@ export function writeHeaders(stream: number, block: Buffer, endStream: boolean):
   return frames;
 }
 
-/** A frame of numbers of 32 bits, on a stream or on the connection (0). */
-export function writeNumbers(type: number, stream: number, numbers: readonly number[]): Buffer {
-  const content = Buffer.allocUnsafe(numbers.length * 4);
-  for (const [index, number] of numbers.entries()) content.writeUInt32BE(number >>> 0, index * 4);
+/** A frame of one number of 32 bits, on a stream or on the connection (0). */
+export function writeNumber(type: number, stream: number, number: number): Buffer {
+  const content = Buffer.allocUnsafe(4);
+  content.writeUInt32BE(number, 0);
   return writeFrame(type, 0, stream, content);
 }
 

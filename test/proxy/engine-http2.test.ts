@@ -17,7 +17,7 @@ import {
   readSettings,
   writeFrame,
   writeHeaders,
-  writeNumbers,
+  writeNumber,
   writeSettings,
 } from '../../src/proxy/http2-frames.js';
 import { readAccepted, SocketReader } from '../../src/proxy/socket-reader.js';
@@ -304,8 +304,8 @@ describe('bytes of an engine', () => {
     ['padding longer than its frame', Buffer.concat([settings, writeFrame(1, 12, 1, Buffer.from([9]))]), 1],
     ['a push', Buffer.concat([settings, writeFrame(5, 4, 1, Buffer.alloc(4))]), 1],
     ['a short ping', Buffer.concat([settings, writeFrame(6, 0, 0, Buffer.alloc(7))]), 6],
-    ['a window that does not grow', Buffer.concat([settings, writeNumbers(8, 0, [0])]), 1],
-    ['a window grown too large', Buffer.concat([settings, writeNumbers(8, 0, [0x7fff_ffff])]), 3],
+    ['a window that does not grow', Buffer.concat([settings, writeNumber(8, 0, 0)]), 1],
+    ['a window grown too large', Buffer.concat([settings, writeNumber(8, 0, 0x7fff_ffff)]), 3],
   ])('%s ends the connection', async (_name, bytes, code) => {
     const { upstream, engine, closed } = connection();
     const frames = framesFrom(engine);

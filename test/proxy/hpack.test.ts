@@ -1,4 +1,4 @@
-/** Header blocks of HTTP/2, against the examples of RFC 7541 and against Node's own HTTP/2. */
+/** Header blocks of HTTP/2, against the examples of RFC 7541. */
 import { describe, expect, it } from 'vitest';
 import { FieldReader, wellFormedAnswer, writeFields } from '../../src/proxy/hpack.js';
 import { MalformedBlock, readInteger, readLiteral, textOf } from '../../src/proxy/hpack-text.js';
