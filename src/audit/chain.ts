@@ -5,24 +5,17 @@
  */
 import { hash } from 'node:crypto';
 
+/** Characters of a chain: SHA-256 in hexadecimal digits. */
+export const chainCharacters = 64;
+
 /** What the first record is chained to. */
-export const chainStart = '0'.repeat(64);
+export const chainStart = '0'.repeat(chainCharacters);
 
 const tail = /^(.*),"chain":"([0-9a-f]{64})"\}$/s;
 
-function digest(text: string): string {
+/** The chain of a line. @param text the chain before it and, at once behind it, the line up to its own chain */
+export function chainDigest(text: string | Uint8Array): string {
   return hash('sha256', text, 'hex');
-}
-
-/** Ends a JSON object's text with its chain. `content` is without a newline and its last brace. */
-export function chained(
-  previous: string,
-  content: string,
-): { readonly line: string; readonly chain: string } {
-  const text = previous + content;
-  const chain = digest(text);
-  // Hashing has made one piece of the text: what is cut from it need not be put together again to be written.
-  return { line: `${text.slice(previous.length)},"chain":"${chain}"}`, chain };
 }
 
 /** A line's chain as written, and whether it follows from the previous one; `undefined` for a line without. */
@@ -32,5 +25,5 @@ export function checkLine(
 ): { readonly chain: string; readonly follows: boolean } | undefined {
   const [, content, chain] = tail.exec(line) ?? [];
   if (content === undefined || chain === undefined) return undefined;
-  return { chain, follows: previous === undefined || digest(previous + content) === chain };
+  return { chain, follows: previous === undefined || chainDigest(previous + content) === chain };
 }

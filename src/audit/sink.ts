@@ -18,17 +18,17 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { chained, chainStart, checkLine } from './chain.js';
+import { chainStart, checkLine } from './chain.js';
 import { auditFiles, currentName, rotatedName } from './files.js';
 import { Journal } from './journal.js';
+import { AuditLines, type LogPosition } from './lines.js';
 import { type AuditRecord, auditLineSchema } from './record.js';
-import { recordText } from './record-text.js';
 
 const flushAfterMilliseconds = 250;
 /** Lines are made of so many records at once, which takes a tenth of a millisecond. */
 const linesAtRecords = 32;
-/** Characters of lines that may wait. */
-const flushAtCharacters = 128 * 1024;
+/** Bytes of lines that may wait. */
+const flushAtBytes = 128 * 1024;
 /** Longest line that is looked for when the log is continued. */
 const longestLine = 1024 * 1024;
 
@@ -51,7 +51,7 @@ export interface Audit {
 }
 
 /** Where the log goes on: after the last whole line. A line torn by a crash is cut off. */
-function continueFrom(descriptor: number): { sequence: number; chain: string; size: number } {
+function continueFrom(descriptor: number): LogPosition & { readonly size: number } {
   const { size } = fstatSync(descriptor);
   const length = Math.min(size, longestLine);
   const buffer = Buffer.alloc(length);
@@ -81,11 +81,9 @@ interface Batch {
 class AuditLog implements Audit {
   private descriptor: number;
   private size: number;
-  private sequence: number;
-  private chain: string;
   private waiting: Waiting[] = [];
-  /** Lines that are made and not written yet, each with its newline. */
-  private lines = '';
+  /** Lines that are made and not written yet. */
+  private readonly lines: AuditLines;
   private timer: NodeJS.Timeout | undefined;
   private writing: Promise<void> | undefined;
   private readonly journal: Journal | undefined;
@@ -100,9 +98,7 @@ class AuditLog implements Audit {
     this.descriptor = this.open();
     const last = continueFrom(this.descriptor);
     this.size = last.size;
-    this.sequence = last.sequence;
-    this.chain = last.chain;
-    if (last.sequence === 0) this.continueRotated();
+    this.lines = new AuditLines(last.sequence === 0 ? (this.rotatedEnd() ?? last) : last);
     process.on('exit', this.onExit);
   }
 
@@ -112,22 +108,13 @@ class AuditLog implements Audit {
     // The journal has its own clock for entries.
     if (this.journal === undefined && this.waiting.length < linesAtRecords) return;
     this.makeLines();
-    if (this.lines.length >= flushAtCharacters) void this.flush();
+    if (this.lines.length >= flushAtBytes) void this.flush();
   }
 
   private makeLines(): void {
-    let [time, text] = [0, ''];
     for (const { at, record } of this.waiting) {
-      if (at !== time) {
-        time = at;
-        text = new Date(at).toISOString();
-      }
-      this.sequence += 1;
-      const content = `{"time":"${text}","sequence":${this.sequence},${recordText(record)}`;
-      const { line, chain } = chained(this.chain, content);
-      this.chain = chain;
-      this.lines += `${line}\n`;
-      this.journal?.write({ line, record });
+      this.lines.add(at, record);
+      this.journal?.write({ line: this.lines.lastLine(), record });
     }
     this.waiting = [];
   }
@@ -141,14 +128,13 @@ class AuditLog implements Audit {
   }
 
   /** After a rotation and before the first new line, the chain goes on from the newest full file. */
-  private continueRotated(): void {
+  private rotatedEnd(): LogPosition | undefined {
     const newest = auditFiles(this.folder).at(-2);
-    if (newest === undefined) return;
+    if (newest === undefined) return undefined;
     const descriptor = openSync(newest, 'r+');
     const last = continueFrom(descriptor);
     closeSync(descriptor);
-    this.sequence = last.sequence;
-    this.chain = last.chain;
+    return last;
   }
 
   private open(): number {
@@ -160,10 +146,7 @@ class AuditLog implements Audit {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.makeLines();
-    if (this.lines === '') return undefined;
-    const batch = { bytes: Buffer.from(this.lines), sequence: this.sequence };
-    this.lines = '';
-    return batch;
+    return this.lines.length === 0 ? undefined : { bytes: this.lines.take(), sequence: this.lines.sequence };
   }
 
   /** Writes what is pending, after what is being written already. */
