@@ -20,6 +20,11 @@ const harmlessCaches = new Set(['inline', 'local']);
 // strconv.ParseBool's false; everything else, the empty text too, makes the exporter push or fail.
 const falseTexts = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
 
+/** CacheOptions: the deprecated reference lists (1–3), exports and imports. */
+const cacheFields = new Set([1, 2, 3, 4, 5]);
+/** CacheOptionsEntry: type and attributes. */
+const cacheEntryFields = new Set([1, 2]);
+
 type Attributes = readonly (readonly [string, string])[];
 
 /** True while the settings restrict anything about registries. */
@@ -114,12 +119,17 @@ export function judgeCacheEntries(
   action: RegistryAction,
   settings: Settings,
 ): readonly BuildFinding[] {
-  return entries.flatMap((entry) => judgeCache(entry.text(1), entry.textEntries(2), action, settings));
+  if (!isRestricted(settings)) return [];
+  return entries.flatMap((entry) => {
+    entry.requireOnly(cacheEntryFields, 'CacheOptionsEntry');
+    return judgeCache(entry.text(1), entry.textEntries(2), action, settings);
+  });
 }
 
 /** The deprecated reference lists and the entry lists of `CacheOptions`. */
 export function judgeCacheOptions(options: WireMessage, settings: Settings): readonly BuildFinding[] {
   if (!isRestricted(settings)) return [];
+  options.requireOnly(cacheFields, 'control.CacheOptions');
   const exportReference = options.text(1);
   return [
     ...(exportReference === '' ? [] : judgeName(exportReference, 'push', settings)),

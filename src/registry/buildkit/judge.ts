@@ -19,7 +19,7 @@ import {
 import { explainStatus } from './explanation.js';
 import { type GrpcAnswer, type GrpcJudge, type GrpcVerdict, grpcStatus } from './grpc-judge.js';
 import { inspected, methodKind } from './methods.js';
-import { judgeDefinition, judgeImage, judgePowers } from './operations.js';
+import { checkMounts, judgeDefinition, judgeImage, judgePowers, parentCgroup } from './operations.js';
 import { type BuildFinding, isolationFinding, isolationSetting, refuse, registryFinding } from './refusal.js';
 import { sourcePolicy } from './source-policy.js';
 import { appendField, WireMessage, WireProblem } from './wire.js';
@@ -50,6 +50,11 @@ const bridgeSolveFields = new Set([1, 2, 3, 5, 6, 10, 11, 12, 13, 14, 15]);
 // way, which a local image's registry mustn't hear of.
 const imageConfigFields = new Set([1, 2, 3, 4, 5, 6, 7]);
 const sourceMetaFields = new Set([1, 2, 3, 4, 5, 6, 7]);
+const newContainerFields = new Set([1, 2, 3, 4, 5, 6, 7]);
+const execMessageFields = new Set([1, 2, 3, 4, 5, 6, 7, 8]);
+const initFields = new Set([1, 2, 3, 4, 5, 6]);
+/** Exporter: type and attributes. */
+const exporterFields = new Set([1, 2]);
 const knownFrontends = new Set(['', 'dockerfile.v0', 'gateway.v0']);
 
 /**
@@ -64,14 +69,6 @@ export function obeysSourcePolicy(engineVersion: string): boolean {
 /** The answer to builds that can't be held to the list on this engine. */
 export const oldEngineText =
   'registry access: this Docker Engine is older than 24.0, and its BuildKit cannot be held to the registry list. Build with DOCKER_BUILDKIT=0, or upgrade the engine. (setting registryAccess.value)';
-
-function judgeFields(message: WireMessage, known: ReadonlySet<number>, settings: Settings): void {
-  if (!isRestricted(settings)) return;
-  for (const number of message.numbers()) {
-    if (!known.has(number))
-      throw new WireProblem(`the build request has a field ${number} that is not known here`);
-  }
-}
 
 function judgeFrontend(
   frontend: string,
@@ -129,10 +126,10 @@ const pullWithLocalImages: BuildFinding = {
 
 /** The exporters of a Solve: the deprecated single one, and the list. */
 function exporters(message: WireMessage): readonly { type: string; attributes: Attributes }[] {
-  const listed = message.messages(13).map((exporter) => ({
-    type: exporter.text(1),
-    attributes: exporter.textEntries(2),
-  }));
+  const listed = message.messages(13).map((exporter) => {
+    exporter.requireOnly(exporterFields, 'control.Exporter');
+    return { type: exporter.text(1), attributes: exporter.textEntries(2) };
+  });
   return [{ type: message.text(3), attributes: message.textEntries(4) }, ...listed];
 }
 
@@ -251,9 +248,7 @@ class BuildkitJudge implements GrpcJudge {
       case inspected.resolveSourceMeta:
         return verdict(judgeSourceMeta(message, settings));
       case inspected.newContainer:
-        return verdict(
-          judgePowers({ network: message.number(3), security: 0, devices: 0, cgroupParent: '' }, settings),
-        );
+        return verdict(judgeNewContainer(message, settings));
       default:
         return verdict(judgeExecProcess(message, settings));
     }
@@ -263,7 +258,7 @@ class BuildkitJudge implements GrpcJudge {
     if (isRestricted(settings) && !obeysSourcePolicy(this.#context.engineVersion)) {
       return refuse([{ text: oldEngineText, setting: 'registryAccess.value' }]);
     }
-    judgeFields(message, solveFields, settings);
+    if (isRestricted(settings)) message.requireOnly(solveFields, 'control.SolveRequest');
     const attributes = message.textEntries(frontendAttributesField);
     const cache = message.message(8);
     const found = [
@@ -309,7 +304,7 @@ class BuildkitJudge implements GrpcJudge {
     bytes: Uint8Array,
     { settings, allowsLocalImages }: Terms,
   ): GrpcVerdict {
-    judgeFields(message, bridgeSolveFields, settings);
+    if (isRestricted(settings)) message.requireOnly(bridgeSolveFields, 'gateway.SolveRequest');
     const attributes = message.textEntries(bridgeFrontendOptionsField);
     const found = [
       ...judgeFrontend(message.text(2), attributes, settings),
@@ -341,23 +336,34 @@ function verdict(found: readonly BuildFinding[]): GrpcVerdict {
 /** ResolveImageConfigRequest: the image in field 1, the resolve mode in field 3. */
 function judgeImageConfig(message: WireMessage, settings: Settings): readonly BuildFinding[] {
   if (!isRestricted(settings)) return [];
-  judgeFields(message, imageConfigFields, settings);
+  message.requireOnly(imageConfigFields, 'gateway.ResolveImageConfigRequest');
   return judgeImage(message.text(1), message.text(3), settings);
 }
 
 /** ResolveSourceMetaRequest: the source in field 1, the resolve mode in field 4. */
 function judgeSourceMeta(message: WireMessage, settings: Settings): readonly BuildFinding[] {
   if (!isRestricted(settings)) return [];
-  judgeFields(message, sourceMetaFields, settings);
+  message.requireOnly(sourceMetaFields, 'gateway.ResolveSourceMetaRequest');
   const image = /^docker-image:\/\/(.*)$/s.exec(message.message(1)?.text(1) ?? '')?.[1];
   return image === undefined ? [] : judgeImage(image, message.text(4), settings);
 }
 
+/** NewContainerRequest: mounts in field 2, the network mode in field 3. */
+function judgeNewContainer(message: WireMessage, settings: Settings): readonly BuildFinding[] {
+  if (!settings.enhancedContainerIsolation.value) return [];
+  message.requireOnly(newContainerFields, 'gateway.NewContainerRequest');
+  checkMounts(message.messages(2));
+  return judgePowers({ network: message.number(3), security: 0, devices: 0, cgroupParent: '' }, settings);
+}
+
 /** ExecMessage: InitMessage in field 2, in it the step's Meta (2) and security mode (5). */
 function judgeExecProcess(message: WireMessage, settings: Settings): readonly BuildFinding[] {
+  if (!settings.enhancedContainerIsolation.value) return [];
+  message.requireOnly(execMessageFields, 'gateway.ExecMessage');
   const init = message.message(2);
   if (init === undefined) return [];
-  const cgroupParent = init.message(2)?.text(10) ?? '';
+  init.requireOnly(initFields, 'gateway.InitMessage');
+  const cgroupParent = parentCgroup(init.message(2));
   return judgePowers({ network: 0, security: init.number(5), devices: 0, cgroupParent }, settings);
 }
 

@@ -6,6 +6,7 @@
 import type { Settings } from '../../settings/schema.js';
 import { judgeRegistry, judgeUrl } from '../policy.js';
 import { parseReference } from '../reference.js';
+import { isRestricted } from './exchange.js';
 import { type BuildFinding, isolationFinding, registryFinding } from './refusal.js';
 import { type WireMessage, WireProblem } from './wire.js';
 
@@ -13,7 +14,15 @@ const networkHost = 1;
 const securityInsecure = 1;
 
 /** Op: inputs, exec, source, file, build, merge, diff, passthrough, platform, constraints. */
-const knownOperationFields = new Set([1, 2, 3, 4, 5, 6, 7, 8, 10, 11]);
+const operationFields = new Set([1, 2, 3, 4, 5, 6, 7, 8, 10, 11]);
+/** ExecOp: meta, mounts, network, security, secretenv, cdiDevices. */
+const execFields = new Set([1, 2, 3, 4, 5, 6]);
+/** Meta, from args to validExitCodes. */
+const metaFields = new Set([1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12]);
+/** Mount, from input to mountType, and the options of each type. */
+const mountFields = new Set([1, 2, 3, 4, 5, 6, 19, 20, 21, 22, 23, 24]);
+/** SourceOp: identifier, attrs. */
+const sourceFields = new Set([1, 2]);
 
 /** What an ExecOp, a NewContainer request or an ExecProcess message asks for beyond a sandbox. */
 export interface StepPowers {
@@ -46,12 +55,29 @@ export function judgePowers(powers: StepPowers, settings: Settings): readonly Bu
   return findings;
 }
 
+/**
+ * The parent cgroup that a step's process asks for in its `pb.Meta`; empty where it asks for none.
+ * @throws WireProblem
+ */
+export function parentCgroup(meta: WireMessage | undefined): string {
+  meta?.requireOnly(metaFields, 'pb.Meta');
+  return meta?.text(10) ?? '';
+}
+
+/** @throws WireProblem when a mount asks for something that isn't known */
+export function checkMounts(mounts: readonly WireMessage[]): void {
+  for (const mount of mounts) mount.requireOnly(mountFields, 'pb.Mount');
+}
+
 function judgeExec(operation: WireMessage, settings: Settings): readonly BuildFinding[] {
+  if (!settings.enhancedContainerIsolation.value) return [];
+  operation.requireOnly(execFields, 'pb.ExecOp');
+  checkMounts(operation.messages(2));
   const powers = {
     network: operation.number(3),
     security: operation.number(4),
     devices: operation.bytes(6).length,
-    cgroupParent: operation.message(1)?.text(10) ?? '',
+    cgroupParent: parentCgroup(operation.message(1)),
   };
   return judgePowers(powers, settings);
 }
@@ -61,6 +87,7 @@ function judgeExec(operation: WireMessage, settings: Settings): readonly BuildFi
  * image that is allowed only because it is local from being looked for in its registry.
  */
 function judgeSource(operation: WireMessage, settings: Settings): readonly BuildFinding[] {
+  if (isRestricted(settings)) operation.requireOnly(sourceFields, 'pb.SourceOp');
   const identifier = operation.text(1);
   const attributes = new Map(operation.textEntries(2));
   const image = /^docker-image:\/\/(.*)$/s.exec(identifier)?.[1];
@@ -87,11 +114,7 @@ export function judgeImage(name: string, resolveMode: string, settings: Settings
 }
 
 function judgeOperation(operation: WireMessage, settings: Settings): readonly BuildFinding[] {
-  for (const number of operation.numbers()) {
-    if (!knownOperationFields.has(number)) {
-      throw new WireProblem(`the build uses an operation that is not known here (field ${number} of pb.Op)`);
-    }
-  }
+  operation.requireOnly(operationFields, 'pb.Op');
   const exec = operation.message(2);
   const source = operation.message(3);
   const nested = operation.message(5)?.message(3);

@@ -64,9 +64,15 @@ export class WireMessage {
     return new WireMessage(fields, depth);
   }
 
-  /** Numbers of all fields that are present. */
-  numbers(): ReadonlySet<number> {
-    return new Set(this.#fields.map(({ number }) => number));
+  /**
+   * A field that is new may ask for anything.
+   * @param known numbers of the fields that are read, or can do no harm
+   * @param type the message's name in BuildKit's own files, as `pb.ExecOp`
+   * @throws WireProblem when there is another one
+   */
+  requireOnly(known: ReadonlySet<number>, type: string): void {
+    for (const { number } of this.#fields)
+      if (!known.has(number)) throw new WireProblem(`field ${number} of ${type} is not known here`);
   }
 
   #payloads(number: number): readonly Uint8Array[] {

@@ -3,8 +3,8 @@ import { buildkitJudge } from '../../../src/registry/buildkit/judge.js';
 import { inspected } from '../../../src/registry/buildkit/methods.js';
 import { WireMessage } from '../../../src/registry/buildkit/wire.js';
 import { settingsSchema } from '../../../src/settings/schema.js';
-import { judge, judgeOf, refusal } from './judging.js';
-import { definition, entries, execOperation, message } from './messages.js';
+import { judge, judgeOf, list, refusal } from './judging.js';
+import { definition, entries, execOperation, type FieldValue, message } from './messages.js';
 
 describe('isolation of the steps, with or without a list', () => {
   test.each<[string, string, Uint8Array, string]>([
@@ -97,6 +97,43 @@ describe('isolation of the steps, with or without a list', () => {
       settings: {},
       engineVersion: '20.10.24',
     });
+    expect(verdict).toEqual({ kind: 'allow' });
+  });
+});
+
+describe('a field that is not known here', () => {
+  const step = (...fields: readonly (readonly [number, FieldValue])[]) =>
+    message([2, definition(execOperation(...fields))]);
+  test.each<[string, string, Uint8Array]>([
+    ['pb.Op', inspected.controlSolve, message([2, definition(message([9, '']))])],
+    ['pb.ExecOp', inspected.controlSolve, step([7, 'all'])],
+    ['pb.Meta', inspected.controlSolve, step([1, message([13, 1])])],
+    ['pb.Mount', inspected.controlSolve, step([2, message([3, '/host'], [25, '/'])])],
+    ['pb.ExecOp', inspected.bridgeSolve, message([1, definition(execOperation([7, 'all']))])],
+    ['gateway.NewContainerRequest', inspected.newContainer, message([8, 1])],
+    ['pb.Mount', inspected.newContainer, message([2, message([25, '/'])])],
+    ['gateway.ExecMessage', inspected.execProcess, message([9, ''])],
+    ['gateway.InitMessage', inspected.execProcess, message([2, message([7, 1])])],
+    ['pb.Meta', inspected.execProcess, message([2, message([2, message([13, 1])])])],
+  ])('of %s is refused', async (type, path, bytes) => {
+    for (const options of [{ settings: {} }, {}])
+      expect(await refusal(path, bytes, options)).toMatch(
+        new RegExp(`field \\d+ of ${type} is not known here`),
+      );
+  });
+
+  test.each<[string, Uint8Array]>([
+    ['pb.SourceOp', message([2, definition(message([3, message([1, 'local://context'], [3, 1])]))])],
+    ['control.CacheOptions', message([8, message([6, ''])])],
+    ['CacheOptionsEntry', message([8, message([5, message([1, 'inline'], [3, ''])])])],
+    ['control.Exporter', message([13, message([1, 'moby'], [3, ''])])],
+  ])('of %s is refused while registries are restricted', async (type, bytes) => {
+    expect(await refusal(inspected.controlSolve, bytes)).toContain(`of ${type} is not known here`);
+  });
+
+  test('passes where nothing is isolated or restricted by it', async () => {
+    const settings = { ...list, enhancedContainerIsolation: { value: false } };
+    const verdict = await judge(inspected.newContainer, message([8, 1]), { settings });
     expect(verdict).toEqual({ kind: 'allow' });
   });
 });
