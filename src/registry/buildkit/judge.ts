@@ -36,6 +36,9 @@ export interface BuildkitContext {
   readonly pushRefusal?: { readonly text: string; readonly setting: string } | undefined;
 }
 
+/** Of how many builds on one connection it is remembered how they began. */
+const buildsKept = 1000;
+
 type Attributes = readonly (readonly [string, string])[];
 
 const sourcePolicyField = 12;
@@ -156,7 +159,10 @@ interface Terms {
 
 class BuildkitJudge implements GrpcJudge {
   readonly #context: BuildkitContext;
-  /** By the ref of their Solve: a client runs several builds side by side, each under the settings it began with. */
+  /**
+   * By the ref of their Solve: a client runs several builds side by side, each under the settings it began with. One
+   * that is forgotten is held to what holds for any.
+   */
   readonly #builds = new Map<string, Terms>();
   /** The settings of the last Solve: errors are explained by them. */
   #latest: Settings;
@@ -222,6 +228,9 @@ class BuildkitJudge implements GrpcJudge {
   #note(build: string, terms: Terms): void {
     const earlier = this.#builds.get(build)?.allowsLocalImages ?? false;
     this.#builds.set(build, { ...terms, allowsLocalImages: earlier || terms.allowsLocalImages });
+    if (this.#builds.size <= buildsKept) return;
+    const [oldest] = this.#builds.keys();
+    if (oldest !== undefined) this.#builds.delete(oldest);
   }
 
   /** A Solve that nobody judges may be anything: one that can't be read is no build that is known. */

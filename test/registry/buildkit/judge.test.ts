@@ -277,6 +277,18 @@ describe('builds side by side', () => {
     expect((await judged.message(inspected.bridgeSolve, pulling, 'ref')).kind).toBe('deny');
   });
 
+  test('of a thousand the first is forgotten, and held to the settings in force', async () => {
+    const current: { settings: unknown } = { settings: {} };
+    const judged = settingsOf(current);
+    await judged.message(inspected.controlSolve, solve('first'));
+    await judged.message(inspected.controlSolve, solve('second'));
+    for (let count = 2; count <= 1000; count += 1)
+      await judged.message(inspected.controlSolve, solve(`build ${count}`));
+    current.settings = list;
+    expect((await judged.message(inspected.bridgeSolve, fetching, 'first')).kind).toBe('deny');
+    expect((await judged.message(inspected.bridgeSolve, fetching, 'second')).kind).toBe('allow');
+  });
+
   test('a build that began over another connection has no less', async () => {
     const judged = settingsOf({ settings: list });
     expect((await judged.message(inspected.bridgeSolve, plain, 'elsewhere')).kind).toBe('replace');
