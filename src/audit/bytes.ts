@@ -3,8 +3,7 @@
  * before. Room must be made (`reserve`) before anything is added.
  */
 
-/** The digit 0. */
-export const zero = 0x30;
+const zero = 0x30;
 const point = 0x2e;
 /** Pieces up to this length are copied byte by byte: calling out of JavaScript takes longer. */
 const shortPiece = 16;
@@ -100,20 +99,18 @@ export class Bytes {
     }
     this.#digits(whole);
     const rest = all - whole * 1000;
-    if (rest > 0) this.#fraction(rest);
+    if (rest === 0) return;
+    this.#bytes[this.#length++] = point;
+    this.threeDigits(rest);
+    while (this.#bytes[this.#length - 1] === zero) this.#length -= 1;
   }
 
-  /** What stands behind the point, without zeros at the end. */
-  #fraction(rest: number): void {
-    const hundreds = (rest / 100) | 0;
-    const tens = ((rest / 10) | 0) - hundreds * 10;
-    const ones = rest - hundreds * 100 - tens * 10;
+  /** Adds a whole number below 1,000 with zeros before it. */
+  threeDigits(value: number): void {
     const at = this.#length;
-    this.#bytes[at] = point;
-    this.#bytes[at + 1] = zero + hundreds;
-    this.#bytes[at + 2] = zero + tens;
-    this.#bytes[at + 3] = zero + ones;
-    if (ones > 0) this.#length = at + 4;
-    else this.#length = tens > 0 ? at + 3 : at + 2;
+    this.#bytes[at] = zero + ((value / 100) | 0);
+    this.#bytes[at + 1] = zero + (((value / 10) | 0) % 10);
+    this.#bytes[at + 2] = zero + (value % 10);
+    this.#length = at + 3;
   }
 }

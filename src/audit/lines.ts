@@ -2,7 +2,7 @@
  * Makes the lines of the audit log: each record gets its time, its number and its link of the hash chain. Lines are
  * bytes from the start, put together in one buffer, hashed where they stand and copied once.
  */
-import { Bytes, zero } from './bytes.js';
+import { Bytes } from './bytes.js';
 import { chainCharacters, chainDigest } from './chain.js';
 import type { AuditRecord } from './record.js';
 import { addRecord } from './record-bytes.js';
@@ -13,8 +13,9 @@ export interface LogPosition {
   readonly chain: string;
 }
 
-const zone = 'Z';
-const sequenceBegin = Buffer.from('","sequence":');
+/** What stands behind the whole seconds of a date: `Date` writes thousandths, and the zone behind them. */
+const thousandthsEnd = '000Z'.length;
+const sequenceBegin = Buffer.from('Z","sequence":');
 const comma = Buffer.from(',');
 const chainBegin = Buffer.from(',"chain":"');
 const lineEnd = Buffer.from('"}\n');
@@ -27,18 +28,17 @@ const mostKept = 1 << 20;
 
 export class AuditLines {
   #sequence: number;
-  #chain: string;
-  /** The chain of the line before, and this line: what is hashed lies side by side. */
+  /** The chain of the line before, and the last line: what is hashed lies side by side. */
   readonly #line = new Bytes(usualLine);
   #made = new Bytes(usualLine);
   #taken = new Bytes(usualLine);
-  /** The second, since the epoch, that the bytes of the time are of. */
+  /** The second, since the epoch, that `#time` is of. */
   #second: number | undefined;
-  #time: Buffer = comma;
+  /** How a line begins, up to the thousandths of its time. */
+  #time = Buffer.alloc(0);
 
   constructor({ sequence, chain }: LogPosition) {
     this.#sequence = sequence;
-    this.#chain = chain;
     this.#line.reserve(chainCharacters);
     this.#line.latin1(chain);
   }
@@ -63,10 +63,10 @@ export class AuditLines {
     line.whole(this.#sequence);
     line.add(comma);
     addRecord(line, record);
-    this.#chain = chainDigest(line.view(0));
+    const chain = chainDigest(line.view(0));
     line.reserve(frameLength);
     line.add(chainBegin);
-    line.latin1(this.#chain);
+    line.latin1(chain);
     line.copyToStart(chainCharacters);
     line.add(lineEnd);
     this.#made.reserve(line.length - chainCharacters);
@@ -78,15 +78,11 @@ export class AuditLines {
     const second = Math.floor(at / 1000);
     if (second !== this.#second) {
       this.#second = second;
-      this.#time = Buffer.from(`{"time":"${new Date(second * 1000).toISOString()}`);
+      const date = new Date(second * 1000).toISOString();
+      this.#time = Buffer.from(`{"time":"${date.slice(0, -thousandthsEnd)}`);
     }
-    const rest = at - second * 1000;
-    const time = this.#time;
-    const end = time.length - zone.length;
-    time[end - 3] = zero + ((rest / 100) | 0);
-    time[end - 2] = zero + (((rest / 10) | 0) % 10);
-    time[end - 1] = zero + (rest % 10);
-    this.#line.add(time);
+    this.#line.add(this.#time);
+    this.#line.threeDigits(at - second * 1000);
     this.#line.add(sequenceBegin);
   }
 
