@@ -64,6 +64,11 @@ export class WireMessage {
     return new WireMessage(fields, depth);
   }
 
+  /** Numbers of all fields that are present. */
+  numbers(): ReadonlySet<number> {
+    return new Set(this.#fields.map(({ number }) => number));
+  }
+
   /**
    * A field that is new may ask for anything.
    * @param known numbers of the fields that are read, or can do no harm
@@ -71,7 +76,7 @@ export class WireMessage {
    * @throws WireProblem when there is another one
    */
   requireOnly(known: ReadonlySet<number>, type: string): void {
-    for (const { number } of this.#fields)
+    for (const number of this.numbers())
       if (!known.has(number)) throw new WireProblem(`field ${number} of ${type} is not known here`);
   }
 

@@ -38,7 +38,7 @@ describe('a Solve while a list is on', () => {
       ...entries(7, { target: 'x' }),
     );
     const added = await appended(bytes);
-    expect(() => added.requireOnly(new Set([12]), 'what was added')).not.toThrow();
+    expect([...added.numbers()]).toEqual([12]);
     const policy = added.message(12);
     expect(policy?.number(1)).toBe(1);
     const rules = policy?.messages(2) ?? [];
@@ -74,7 +74,7 @@ describe('a Solve while a list is on', () => {
   test('with --pull no image is allowed because it is local', async () => {
     const bytes = message([1, 'ref'], ...entries(7, { 'image-resolve-mode': 'pull' }));
     const added = await appended(bytes, { local: ['base:latest'] });
-    expect(() => added.requireOnly(new Set([12]), 'what was added')).not.toThrow();
+    expect([...added.numbers()]).toEqual([12]);
     expect(
       JSON.stringify(
         added
