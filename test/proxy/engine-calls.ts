@@ -3,8 +3,7 @@ import type { Socket } from 'node:net';
 import { afterEach } from 'vitest';
 import type { CallReceiver, EngineCall } from '../../src/proxy/engine-call.js';
 import { EngineHttp2 } from '../../src/proxy/engine-http2.js';
-import { readAccepted, SocketReader } from '../../src/proxy/socket-reader.js';
-import { socketPair } from '../../src/system/socket-pair.js';
+import { connected } from './read-pair.js';
 
 export const ends: (() => void)[] = [];
 afterEach(() => {
@@ -18,15 +17,10 @@ export function connection(): {
   goneAway: number[];
   closed: Promise<void>;
 } {
-  const [near, engine] = socketPair();
+  const { end, far: engine } = connected({ take: () => undefined, holdsNothing: true });
   engine.on('error', () => undefined);
-  const reader = new SocketReader({ take: () => undefined, holdsNothing: true });
-  const socket = readAccepted(near, reader, 65_536);
-  const upstream = new EngineHttp2({ socket, reader, early: undefined, ended: false });
-  ends.push(
-    () => upstream.destroy(),
-    () => engine.destroy(),
-  );
+  const upstream = new EngineHttp2(end);
+  ends.push(() => upstream.destroy());
   const goneAway: number[] = [];
   const closed = new Promise<void>((resolve) => {
     upstream.watch({ goAway: (code) => goneAway.push(code), closed: resolve });

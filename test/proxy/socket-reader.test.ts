@@ -1,27 +1,11 @@
 /** Memory that is read into again must never be somebody's still: bytes stay what they were, whoever holds them. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { tunnel } from '../../src/proxy/hijack.js';
-import { type BytesTaker, readAccepted, SocketReader } from '../../src/proxy/socket-reader.js';
-import type { TunnelEnd } from '../../src/proxy/tunnel-end.js';
-import { socketPair } from '../../src/system/socket-pair.js';
-
-const open: Socket[] = [];
-afterEach(() => {
-  for (const socket of open.splice(0)) socket.destroy();
-});
-
-/** Two connected sockets: the near one is read by a reader. */
-function connected(taker: BytesTaker): { end: TunnelEnd; far: Socket } {
-  const [near, far] = socketPair();
-  const reader = new SocketReader(taker);
-  const socket = readAccepted(near, reader, 65_536);
-  open.push(socket, far);
-  return { end: { socket, reader, early: undefined, ended: false }, far };
-}
+import type { BytesTaker } from '../../src/proxy/socket-reader.js';
+import { connected } from './read-pair.js';
 
 /** Keeps some of what it takes, and says so; what it doesn't keep it copies. */
 class Collector implements BytesTaker {
